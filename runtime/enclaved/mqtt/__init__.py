@@ -1,0 +1,1 @@
+"""MQTT 5: what a transport is, the transports, the packets, and the development broker."""
