@@ -6,6 +6,7 @@ lives in the same distribution, never loads the caller or its MQTT library.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,5 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 gives this signatur
     """Load one of the caller's names when it is first asked for (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'enclaved' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - loading late is what this function is for
 
     return getattr(import_module(_HOMES[name]), name)
