@@ -1,0 +1,179 @@
+"""Frames on the link between gateway and enclave: a 4-byte big-endian length, then MessagePack.
+
+Neither end trusts the other: the enclave treats the gateway as the host that it
+is, and the gateway bounds what a broken enclave could make it hold.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from enclaved.errors import ProtocolError
+from enclaved.wire.codec import decode, encode
+from enclaved.wire.limits import MAX_FRAME
+
+__all__ = [
+    "LINK_VERSION",
+    "Announce",
+    "Answer",
+    "Attest",
+    "Attested",
+    "Frame",
+    "FrameReader",
+    "Hello",
+    "Invoke",
+    "Lane",
+    "Outcome",
+    "Output",
+    "encode_frame",
+]
+
+LINK_VERSION = 1
+_LENGTH = 4
+
+Outcome = Literal["answered", "refused", "hinted", "dead", "busy"]
+"""What became of an invocation, as far as a host may know."""
+
+
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One queue of its own for one function.
+
+    Attributes:
+        function: the function's name.
+        triggers: the topic filters of its own, besides its invoke topic.
+        slots: how many invocations may be under way at once.
+    """
+
+    function: str
+    triggers: tuple[str, ...]
+    slots: int
+
+
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="hello", tag_field="kind"):
+    """Gateway to enclave, first of all: the link's version."""
+
+    v: int
+
+
+class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="announce", tag_field="kind"):
+    """Enclave to gateway, upon hello and for each new epoch: what to announce and to serve.
+
+    Attributes:
+        namespace: where the runtime serves.
+        runtime_id: its name.
+        attestation: to be published retained.
+        expires_in_ms: for how long.
+        lanes: the functions to serve.
+    """
+
+    namespace: str
+    runtime_id: str
+    attestation: bytes
+    expires_in_ms: int
+    lanes: tuple[Lane, ...]
+
+
+class Invoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="invoke", tag_field="kind"):
+    """Gateway to enclave: an invocation, as it came.
+
+    Attributes:
+        id: the gateway's number for it.
+        message: the invocation message.
+    """
+
+    id: int
+    message: bytes
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A sealed output, and the topic that the function's manifest names for it."""
+
+    topic: str
+    payload: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="answer", tag_field="kind"):
+    """Enclave to gateway: what to publish before the invocation may be acknowledged.
+
+    Attributes:
+        id: the gateway's number.
+        outcome: ``"answered"`` or ``"refused"`` (sealed; which is told for metrics),
+            ``"hinted"`` (in clear), ``"dead"`` (nobody can be told: dead-letter it), or
+            ``"busy"`` (deliver it again later).
+        reply: result or hint for the header's response topic, or None.
+        outputs: what to publish besides.
+    """
+
+    id: int
+    outcome: Outcome
+    reply: bytes | None
+    outputs: tuple[Output, ...]
+
+
+class Attest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="attest", tag_field="kind"):
+    """Gateway to enclave: a challenge.
+
+    Attributes:
+        id: the gateway's number for it.
+        nonce: 32 bytes.
+    """
+
+    id: int
+    nonce: bytes
+
+
+class Attested(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="attested", tag_field="kind"):
+    """Enclave to gateway: fresh evidence over the present bundle, or None when the device is overrun."""
+
+    id: int
+    attestation: bytes | None
+
+
+Frame = Hello | Announce | Invoke | Answer | Attest | Attested
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return a frame with its length before it."""
+    body = encode(frame)
+    return len(body).to_bytes(_LENGTH, "big") + body
+
+
+class FrameReader:
+    """Cuts a byte stream into frames, without I/O."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes and return the frames that they complete.
+
+        Args:
+            data: what was read from the stream, cut anywhere.
+
+        Returns:
+            The frames, in order.
+
+        Raises:
+            ProtocolError: a frame is too long or does not parse; the stream is then lost.
+        """
+        self._buffer += data
+        frames: list[Frame] = []
+        while len(self._buffer) >= _LENGTH:
+            length = int.from_bytes(self._buffer[:_LENGTH], "big")
+            if length > MAX_FRAME:
+                raise ProtocolError("link frame", f"{length} bytes, at most {MAX_FRAME} are allowed")
+            end = _LENGTH + length
+            if len(self._buffer) < end:
+                break
+            body = bytes(memoryview(self._buffer)[_LENGTH:end])
+            del self._buffer[:end]
+            frames.append(_decode_frame(body))
+        return frames
+
+
+def _decode_frame(body: bytes) -> Frame:
+    union: Any = Frame  # the decoder takes a union of tagged structs, for which typing has no word before TypeForm
+    frame: Frame = decode(body, union, what="link frame", max_size=MAX_FRAME)
+    return frame
