@@ -1,0 +1,1 @@
+"""Verifies evidence: is it authentic, and does the relying party's policy accept it."""

@@ -1,0 +1,26 @@
+"""The table of all evidence formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from enclaved.errors import EvidenceError
+from enclaved.verifier.format import Format
+from enclaved.verifier.simulated.format import SIMULATED
+
+__all__ = ["FORMATS", "find_format"]
+
+FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SIMULATED,)})
+
+
+def find_format(name: str) -> Format:
+    """Return the format of that name.
+
+    Raises:
+        EvidenceError: there is none; the code is ``"unsupported"``.
+    """
+    found = FORMATS.get(name)
+    if found is None:
+        raise EvidenceError("unsupported", "format", found=repr(name[:64]), wanted=f"one of {', '.join(FORMATS)}")
+    return found

@@ -1,0 +1,1 @@
+"""Simulated evidence: for developing and testing; it proves nothing about hardware."""
