@@ -1,0 +1,176 @@
+"""MQTT 5 packets: bytes in, packets out, and back; no input or output.
+
+This is the one file that knows the codec, `mqtt5`. Its packet classes are
+read-only values, and the rest of the package takes them from here. A packet is
+bounded by its remaining length before it is buffered, walked before it is
+parsed, and walked again after it is written, so that nothing ill-formed comes
+in or goes out. The codec aborts some inputs with a `BaseException`
+(`PanicException`); the walk keeps those away from it, and should one still
+pass, it becomes a `PacketError` like every other failure.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import mqtt5
+from mqtt5 import (
+    AuthPacket,
+    ConnAckPacket,
+    ConnAckReasonCode,
+    ConnectPacket,
+    DisconnectPacket,
+    DisconnectReasonCode,
+    Packet,
+    PingReqPacket,
+    PingRespPacket,
+    PubAckPacket,
+    PubAckReasonCode,
+    PublishPacket,
+    QoS,
+    RetainHandling,
+    SubAckPacket,
+    SubAckReasonCode,
+    SubscribePacket,
+    TopicFilter,
+    UnsubAckPacket,
+    UnsubAckReasonCode,
+    UnsubscribePacket,
+    Will,
+)
+
+from enclaved.mqtt.packet_fields import PacketError, ReasonCode, read_variable_integer
+from enclaved.mqtt.packet_walk import walk_packet
+
+__all__ = [
+    "LARGEST_PACKET",
+    "AuthPacket",
+    "ConnAckPacket",
+    "ConnAckReasonCode",
+    "ConnectPacket",
+    "DisconnectPacket",
+    "DisconnectReasonCode",
+    "Packet",
+    "PacketReader",
+    "PingReqPacket",
+    "PingRespPacket",
+    "PubAckPacket",
+    "PubAckReasonCode",
+    "PublishPacket",
+    "QoS",
+    "RetainHandling",
+    "SubAckPacket",
+    "SubAckReasonCode",
+    "SubscribePacket",
+    "TopicFilter",
+    "UnsubAckPacket",
+    "UnsubAckReasonCode",
+    "UnsubscribePacket",
+    "Will",
+    "encode_packet",
+]
+
+LARGEST_PACKET: Final = 268_435_460
+"""The most that four bytes of remaining length can announce, header included."""
+
+
+class PacketReader:
+    """Cuts a stream into packets, however its bytes arrive.
+
+    It holds one unfinished packet of at most `max_packet_size` bytes, and what came in
+    the same chunk. After an error the stream has no more packet boundaries, so each
+    further call raises the same error.
+    """
+
+    def __init__(self, *, max_packet_size: int) -> None:
+        self._max_packet_size = max_packet_size
+        self._buffer = bytearray()
+        self._start = 0  # where the next packet begins
+        self._wanted = 2  # bytes from there without which looking again is useless
+        self._error: PacketError | None = None
+
+    def receive(self, data: bytes) -> None:
+        """Take in the next bytes of the stream.
+
+        Raises:
+            PacketError: an earlier packet was not well formed.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._start:
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += data
+
+    def next_packet(self) -> Packet | None:
+        """Return the next packet, or None until more bytes arrive.
+
+        Raises:
+            PacketError: it is not well formed, or larger than allowed.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            return self._cut()
+        except PacketError as error:
+            self._error = error
+            self._buffer.clear()
+            self._start = 0
+            raise
+
+    def _cut(self) -> Packet | None:
+        if len(self._buffer) - self._start < self._wanted:
+            return None
+        header = read_variable_integer(self._buffer, self._start + 1, len(self._buffer), what="remaining length")
+        if header is None:
+            return None
+        remaining, body = header
+        size = body - self._start + remaining
+        if size > self._max_packet_size:
+            raise PacketError("packet", "is too large", reason_code=ReasonCode.PACKET_TOO_LARGE)
+        if len(self._buffer) < body + remaining:
+            self._wanted = size
+            return None
+        with memoryview(self._buffer) as view:
+            data = bytes(view[self._start : body + remaining])  # a copy: a view kept alive would lock the buffer
+        packet = _parse(data, header=body - self._start)
+        self._start, self._wanted = body + remaining, 2
+        return packet
+
+
+def _parse(data: bytes, *, header: int) -> Packet:
+    """Walk one packet, whose fixed header is `header` bytes long, then let the codec read it."""
+    view = memoryview(data)
+    walk_packet(data[0], view[header:])
+    try:
+        packet, size = mqtt5.read(view)
+    except BaseException as error:  # a PanicException is no Exception
+        raise _refusal(error, "is refused by the codec") from error
+    if size != len(data):
+        raise PacketError("packet", "ends elsewhere for the codec", reason_code=ReasonCode.MALFORMED_PACKET)
+    return packet
+
+
+def encode_packet(packet: Packet) -> bytes:
+    """Write a packet.
+
+    Raises:
+        PacketError: it would not be well formed.
+    """
+    try:
+        data = packet.write()
+    except BaseException as error:  # a PanicException is no Exception
+        raise _refusal(error, "cannot be written") from error
+    view = memoryview(data)
+    header = read_variable_integer(view, 1, len(view), what="remaining length")
+    if header is None or header[1] + header[0] != len(view):
+        raise PacketError("packet", "has a wrong length", reason_code=ReasonCode.MALFORMED_PACKET)
+    walk_packet(data[0], view[header[1] :])
+    return data
+
+
+def _refusal(error: BaseException, reason: str) -> PacketError:
+    """Map what the codec raised; what is not about the packet, such as an interrupt, goes on."""
+    if not isinstance(error, Exception) and type(error).__module__ != "pyo3_runtime":
+        raise error
+    return PacketError("packet", reason, reason_code=ReasonCode.MALFORMED_PACKET)
