@@ -1,4 +1,4 @@
-"""The ``h1:`` digest of a folder, which names a function by all of its files.
+r"""The ``h1:`` digest of a folder, which names a function by all of its files.
 
 SHA-256 over one line ``<sha256 hex>␠␠<path>\n`` per regular file, sorted by the
 bytes of the paths; so anybody can recompute it with ``find | sort | sha256sum``.

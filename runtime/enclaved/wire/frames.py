@@ -33,7 +33,7 @@ __all__ = [
 LINK_VERSION = 1
 _LENGTH = 4
 
-Outcome = Literal["answered", "refused", "hinted", "dead", "busy"]
+Outcome = Literal["answered", "refused", "hinted", "dropped", "dead", "busy"]
 """What became of an invocation, as far as a host may know."""
 
 
@@ -100,10 +100,11 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         id: the gateway's number.
         outcome: ``"answered"`` or ``"refused"`` (sealed; which is told for metrics),
-            ``"hinted"`` (in clear), ``"dead"`` (nobody can be told: dead-letter it), or
-            ``"busy"`` (deliver it again later).
+            ``"hinted"`` (in clear), ``"dropped"`` (nothing to say to anybody), ``"dead"``
+            (nobody can be told, and it is lost: dead-letter it), or ``"busy"`` (hand it in
+            again later).
         reply: result or hint for the header's response topic, or None.
-        outputs: what to publish besides.
+        outputs: what to publish before the reply: who has a reply stops sending the event.
     """
 
     id: int
