@@ -16,12 +16,11 @@ from enclaved.wire.limits import (
     MAX_CHALLENGE,
     MAX_ENDORSEMENT,
     MAX_ENDORSEMENTS,
-    MAX_NAME,
     MAX_PATH,
     MAX_REPORT,
 )
 from enclaved.wire.lp import sha256
-from enclaved.wire.topics import check_topic
+from enclaved.wire.topics import check_name, check_topic
 
 __all__ = [
     "NONCE_SIZE",
@@ -47,7 +46,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Attributes:
         format: the evidence format's name, such as ``"sev-snp"``.
         report: the signed report, quote, document or token, as the device gave it.
-        endorsements: certificates, CRLs and TCB information by their file names.
+        endorsements: certificates, CRLs and TCB information by their file names, each as `check_name` has it.
     """
 
     format: str
@@ -119,15 +118,20 @@ def decode_attestation(data: bytes) -> Attestation:
         raise ProtocolError("attestation", "its version is not 1")
     if attestation.challenge is not None:
         _check_challenge(attestation.challenge)
-    evidence = attestation.evidence
+    _check_evidence(attestation.evidence)
+    return attestation
+
+
+def _check_evidence(evidence: Evidence) -> None:
+    check_name(evidence.format, what="attestation: format")
     if len(evidence.report) > MAX_REPORT:
         raise ProtocolError("attestation", f"a report of more than {MAX_REPORT} bytes")
     if len(evidence.endorsements) > MAX_ENDORSEMENTS:
         raise ProtocolError("attestation", f"more than {MAX_ENDORSEMENTS} endorsements")
     for name, endorsement in evidence.endorsements.items():
-        if len(name) > MAX_NAME or len(endorsement) > MAX_ENDORSEMENT:
+        check_name(name, what="attestation: endorsement")  # it becomes a file's name: no path, no hidden file
+        if len(endorsement) > MAX_ENDORSEMENT:
             raise ProtocolError("attestation", f"an endorsement of more than {MAX_ENDORSEMENT} bytes")
-    return attestation
 
 
 def challenge_root(challenge: Challenge | None) -> bytes:

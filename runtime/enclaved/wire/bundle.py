@@ -15,8 +15,9 @@ import msgspec
 
 from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode
-from enclaved.wire.limits import MAX_BUNDLE, MAX_FUNCTIONS
+from enclaved.wire.limits import MAX_BUNDLE, MAX_FUNCTIONS, MAX_SEQUENCE, MAX_TIME_MS
 from enclaved.wire.lp import length_prefixed, sha256
+from enclaved.wire.text import check_text
 from enclaved.wire.topics import check_name
 
 __all__ = [
@@ -143,8 +144,11 @@ def decode_bundle(data: bytes) -> KeyBundle:
     check_name(bundle.runtime_id, what="key bundle: runtime_id")
     if len(bundle.boot_id) != 16 or len(bundle.receipt_public_key) != 32:
         raise ProtocolError("key bundle", "boot_id has 16 bytes, receipt_public_key 32")
-    if not 0 < bundle.not_before < bundle.not_after or bundle.epoch < 1:
+    if not 0 < bundle.not_before < bundle.not_after <= MAX_TIME_MS or not 1 <= bundle.epoch <= MAX_SEQUENCE:
         raise ProtocolError("key bundle", "its epoch or its times are out of order")
+    check_text(bundle.runtime_digest, what="key bundle: runtime_digest")
+    for key in bundle.keys:
+        check_name(key.suite, what="key bundle: suite")
     _check_unique("key suite", [key.suite for key in bundle.keys])
     _check_functions(bundle.functions)
     return bundle
@@ -195,6 +199,12 @@ def _check_functions(functions: tuple[FunctionEntry, ...]) -> None:
         check_name(entry.name, what="key bundle: function")
         if len(entry.callers_digest) != 32:
             raise ProtocolError("key bundle", "callers_digest has 32 bytes")
+        for text in (entry.version, entry.digest, entry.engine, entry.isolation):
+            check_text(text, what="key bundle: function")
+        limits = entry.limits
+        numbers = (limits.time_ms, limits.memory_mib, limits.input_bytes, limits.output_bytes)
+        if any(not 0 <= number <= MAX_SEQUENCE for number in numbers):
+            raise ProtocolError("key bundle", "a limit lies outside 0 to 2**63 - 1")
 
 
 def _check_unique(what: str, names: list[str]) -> None:

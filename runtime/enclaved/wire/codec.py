@@ -14,13 +14,13 @@ import msgpack
 import msgspec
 
 from enclaved.errors import ProtocolError
-from enclaved.wire.limits import MAX_DEPTH
+from enclaved.wire.limits import MAX_DEPTH, MAX_VALUES
 
 __all__ = ["decode", "encode"]
 
 _T = TypeVar("_T")
 
-# First byte -> (header bytes that hold a length or a fixed body, is that a length, elements per count).
+# First byte -> the bytes of a fixed body, or of the length or count that comes first.
 _FIXED_BODY = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 _FIXED_BODY |= {0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 _SIZED_BODY = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
@@ -56,8 +56,8 @@ def decode(data: bytes, kind: type[_T], *, what: str, max_size: int, max_depth: 
         The typed value.
 
     Raises:
-        ProtocolError: too large, too deep, truncated, with trailing bytes, a duplicate or
-            non-text key, an extension type, or of another shape than `kind`.
+        ProtocolError: too large, too deep, of too many values, truncated, with trailing bytes,
+            a duplicate or non-text key, an extension type, or of another shape than `kind`.
     """
     if len(data) > max_size:
         raise ProtocolError(what, f"{len(data)} bytes, at most {max_size} are allowed")
@@ -85,9 +85,11 @@ def _map_without_duplicates(pairs: list[tuple[object, object]]) -> dict[object, 
 
 
 def _without_contents(error: msgspec.ValidationError) -> str:
-    """Keep the expectation and the path; an unknown field's name is the sender's text."""
+    """Keep what was expected; an unknown field's name and a word of no closed set are the sender's text."""
     text = str(error)
-    return "an unknown field" if "unknown field" in text else text[:200]
+    if text.startswith("Expected "):
+        return text[:200]
+    return "a field is missing" if "missing required field" in text else "an unknown field or word"
 
 
 def _check_structure(data: bytes, *, what: str, max_depth: int) -> None:
@@ -98,6 +100,7 @@ def _check_structure(data: bytes, *, what: str, max_depth: int) -> None:
     """
     open_counts = [1]  # values still expected at each depth; the outermost expects one
     position, size = 0, len(data)
+    values = 0
     while open_counts:
         if open_counts[-1] == 0:
             open_counts.pop()
@@ -108,6 +111,9 @@ def _check_structure(data: bytes, *, what: str, max_depth: int) -> None:
         position, children = _step(data, position, what)
         if position + children > size:  # each child takes at least one byte
             raise ProtocolError(what, "truncated")
+        values += children
+        if values > MAX_VALUES:
+            raise ProtocolError(what, f"more than {MAX_VALUES} values")
         if children:
             if len(open_counts) > max_depth:
                 raise ProtocolError(what, f"nested deeper than {max_depth}")

@@ -1,26 +1,22 @@
 """COSE_Sign1 with EdDSA (RFC 9052, section 4.2; RFC 9053, section 2.2): the one file that knows COSE.
 
-What is signed is carried as the bytes that were signed. Reading is strict: only
-the deterministic encoding (RFC 8949, section 4.2.1) is taken, so that two readers
-of one receipt cannot see two different claims.
+What is signed is carried as the bytes that were signed. Only the deterministic
+encoding is read, and only the one tag, as the very first byte.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from enclaved.errors import ProtocolError
+from enclaved.wire.cbor import CborValue, decode_cbor, encode_cbor
 
-__all__ = ["CborValue", "Sign1", "decode_cbor", "decode_sign1", "encode_cbor", "encode_sign1", "sign", "verify"]
+__all__ = ["Sign1", "decode_sign1", "encode_sign1", "sign", "verify"]
 
-CborValue = int | bytes | str | bool | None | list["CborValue"] | dict[int | str, "CborValue"]
-"""The part of CBOR that our messages use."""
-
-_TAG_SIGN1 = 18
+_TAG_SIGN1 = b"\xd2"  # tag 18, in its one deterministic encoding
 _CONTEXT = "Signature1"
 _HEADER_ALG = 1
 _HEADER_KID = 4
@@ -47,43 +43,6 @@ class Sign1:
     signature: bytes
     key_id: bytes
     content_type: str
-
-
-def encode_cbor(value: CborValue) -> bytes:
-    """Return the deterministic CBOR encoding of a value."""
-    encoded: bytes = cbor2.dumps(value, canonical=True)
-    return encoded
-
-
-def decode_cbor(data: bytes, *, what: str, max_size: int) -> CborValue:
-    """Return the value of deterministic CBOR.
-
-    Args:
-        data: untrusted bytes.
-        what: the name of the message, for the error.
-        max_size: the most bytes that it may have.
-
-    Raises:
-        ProtocolError: too large, not CBOR, or not in its deterministic encoding.
-    """
-    if len(data) > max_size:
-        raise ProtocolError(what, f"{len(data)} bytes, at most {max_size} are allowed")
-    try:
-        value: CborValue = cbor2.loads(data)
-        same = encode_cbor(value) == data  # duplicate keys, trailing bytes and long forms all differ here
-    except (
-        cbor2.CBORError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        AttributeError,
-        LookupError,
-    ) as error:
-        raise ProtocolError(what, f"not CBOR: {type(error).__name__}") from error
-    if not same:
-        raise ProtocolError(what, "not deterministic CBOR")
-    return value
 
 
 def sign(payload: bytes, *, key: Ed25519PrivateKey, key_id: bytes, content_type: str) -> Sign1:
@@ -129,9 +88,7 @@ def verify(message: Sign1, *, public_key: bytes) -> None:
 
 def encode_sign1(message: Sign1) -> bytes:
     """Return the tagged COSE_Sign1 bytes of a message."""
-    parts = [message.protected, message.unprotected, message.payload, message.signature]
-    encoded: bytes = cbor2.dumps(cbor2.CBORTag(_TAG_SIGN1, parts), canonical=True)
-    return encoded
+    return _TAG_SIGN1 + encode_cbor([message.protected, message.unprotected, message.payload, message.signature])
 
 
 def decode_sign1(data: bytes, *, what: str, max_size: int) -> Sign1:
@@ -140,10 +97,9 @@ def decode_sign1(data: bytes, *, what: str, max_size: int) -> Sign1:
     Raises:
         ProtocolError: it is not a tagged COSE_Sign1 with EdDSA, a key id and a type.
     """
-    value: object = decode_cbor(data, what=what, max_size=max_size)
-    if not isinstance(value, cbor2.CBORTag) or value.tag != _TAG_SIGN1:
+    if data[:1] != _TAG_SIGN1:
         raise ProtocolError(what, "not a COSE_Sign1 (tag 18)")
-    match value.value:
+    match decode_cbor(data[1:], what=what, max_size=max_size):
         case [bytes() as protected, dict() as unprotected, bytes() as payload, bytes() as signature]:
             pass
         case _:

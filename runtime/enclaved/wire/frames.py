@@ -6,13 +6,15 @@ is, and the gateway bounds what a broken enclave could make it hold.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 
 from enclaved.errors import ProtocolError
+from enclaved.wire.attestation import NONCE_SIZE
 from enclaved.wire.codec import decode, encode
-from enclaved.wire.limits import MAX_FRAME
+from enclaved.wire.limits import MAX_FRAME, MAX_FUNCTIONS, MAX_SEQUENCE
+from enclaved.wire.topics import check_name, check_topic
 
 __all__ = [
     "LINK_VERSION",
@@ -136,8 +138,14 @@ Frame = Hello | Announce | Invoke | Answer | Attest | Attested
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Return a frame with its length before it."""
+    """Return a frame with its length before it.
+
+    Raises:
+        ProtocolError: it is longer than the other end would take, which would cost the whole link.
+    """
     body = encode(frame)
+    if len(body) > MAX_FRAME:
+        raise ProtocolError("link frame", f"{len(body)} bytes, at most {MAX_FRAME} are allowed")
     return len(body).to_bytes(_LENGTH, "big") + body
 
 
@@ -177,4 +185,41 @@ class FrameReader:
 def _decode_frame(body: bytes) -> Frame:
     union: Any = Frame  # the decoder takes a union of tagged structs, for which typing has no word before TypeForm
     frame: Frame = decode(body, union, what="link frame", max_size=MAX_FRAME)
+    _check_frame(frame)
     return frame
+
+
+def _check_frame(frame: Frame) -> None:
+    match frame:
+        case Hello():
+            pass  # another version is the other end's to refuse, by name
+        case Announce():
+            _check_announcement(frame)
+        case Answer():
+            _check_number("id", frame.id)
+            for output in frame.outputs:
+                check_topic(output.topic, what="link frame: output topic")
+        case Attest():
+            _check_number("id", frame.id)
+            if len(frame.nonce) != NONCE_SIZE:
+                raise ProtocolError("link frame", f"a nonce has {NONCE_SIZE} bytes")
+        case Invoke() | Attested():
+            _check_number("id", frame.id)
+        case _:
+            assert_never(frame)
+
+
+def _check_announcement(frame: Announce) -> None:
+    check_name(frame.namespace, what="link frame: namespace")
+    check_name(frame.runtime_id, what="link frame: runtime_id")
+    _check_number("expires_in_ms", frame.expires_in_ms)
+    if len(frame.lanes) > MAX_FUNCTIONS:
+        raise ProtocolError("link frame", f"more than {MAX_FUNCTIONS} lanes")
+    for lane in frame.lanes:
+        check_name(lane.function, what="link frame: lane")
+        _check_number("slots", lane.slots)
+
+
+def _check_number(name: str, number: int) -> None:
+    if not 0 <= number <= MAX_SEQUENCE:
+        raise ProtocolError("link frame", f"{name} lies outside 0 to 2**63 - 1")

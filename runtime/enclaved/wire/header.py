@@ -12,7 +12,7 @@ import msgspec
 
 from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode, encode
-from enclaved.wire.limits import MAX_HEADER, MAX_INVOCATION, MAX_OFFER, MAX_RESULT, MAX_SEQUENCE
+from enclaved.wire.limits import MAX_HEADER, MAX_INVOCATION, MAX_OFFER, MAX_RESULT, MAX_SEQUENCE, MAX_TIME_MS
 from enclaved.wire.topics import check_name, check_topic
 
 __all__ = [
@@ -133,8 +133,8 @@ def decode_invocation_header(data: bytes) -> InvocationHeader:
         check_topic(header.response_topic, what="invocation header: response_topic")
     if not 0 <= header.verified_below <= header.sequence:
         raise ProtocolError("invocation header", "verified_below lies outside 0 to sequence")
-    if header.expires_at < 0:
-        raise ProtocolError("invocation header", "expires_at is negative")
+    if not 0 <= header.expires_at <= MAX_TIME_MS:
+        raise ProtocolError("invocation header", "expires_at is not a time")
     return header
 
 

@@ -93,7 +93,7 @@ def generate(suite: str, *, random: RandomBytes) -> PrivateKey:
 
 
 def check_public_key(suite: str, public_key: bytes) -> None:
-    """Check that a public key can be sealed to.
+    """Check that a public key has its suite's form; a weak one is found out when it is sealed to.
 
     Raises:
         ProtocolError: the suite is unknown, or the key is not one of it.
@@ -116,7 +116,11 @@ def seal(plaintext: bytes, *, suite: str, public_key: bytes, info: bytes) -> byt
     Raises:
         ProtocolError: the suite is unknown, or the key is not one of it.
     """
-    return _HPKE[suite].encrypt(plaintext, _load_public(suite, public_key), info)
+    key = _load_public(suite, public_key)
+    try:
+        return _HPKE[suite].encrypt(plaintext, key, info)
+    except ValueError as error:  # a point of small order: the shared secret would be zero
+        raise ProtocolError("public key", f"not a key of {suite}") from error
 
 
 def open_sealed(sealed: bytes, *, key: PrivateKey, info: bytes) -> bytes:

@@ -16,9 +16,10 @@ from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode, encode
 from enclaved.wire.envelope import encode_padded, open_envelope, seal_envelope, sequence_nonce
 from enclaved.wire.header import InvocationHeader
-from enclaved.wire.limits import MAX_CONTENT_TYPE, MAX_INVOCATION, MAX_PAYLOAD
+from enclaved.wire.limits import MAX_INVOCATION, MAX_PAYLOAD
 from enclaved.wire.lp import sha256
 from enclaved.wire.session import SessionKeys
+from enclaved.wire.text import check_content_type
 
 __all__ = [
     "INVOCATION_ID_SIZE",
@@ -82,9 +83,12 @@ def seal_invocation(header: InvocationHeader, body: InvocationBody, *, keys: Ses
         The sealed invocation.
 
     Raises:
-        ProtocolError: the body is over its limits.
+        ProtocolError: the body is over its limits, or the header names another session, whose
+            sequences say nothing about which nonces these keys have used.
     """
     _check_body(body)
+    if header.session_id != keys.session_id:
+        raise ProtocolError("invocation header", "it names another session than the keys'")
     header_bytes = encode(header)
     ciphertext = seal_envelope(
         encode_padded(body), key=keys.request_key, nonce=sequence_nonce(header.sequence), header=header_bytes
@@ -119,5 +123,4 @@ def _check_body(body: InvocationBody) -> None:
         raise ProtocolError("invocation body", f"an invocation id has {INVOCATION_ID_SIZE} bytes")
     if len(body.payload) > MAX_PAYLOAD:
         raise ProtocolError("invocation body", f"a payload of more than {MAX_PAYLOAD} bytes")
-    if len(body.content_type) > MAX_CONTENT_TYPE or not body.content_type.isascii():
-        raise ProtocolError("invocation body", f"a content type has at most {MAX_CONTENT_TYPE} ASCII characters")
+    check_content_type(body.content_type, what="invocation body")

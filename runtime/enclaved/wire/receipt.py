@@ -15,9 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from enclaved.errors import ProtocolError
 from enclaved.wire import cose
-from enclaved.wire.cose import CborValue, Sign1
-from enclaved.wire.limits import MAX_ATTESTATION, MAX_RECEIPT
+from enclaved.wire.attestation import evidence_digest
+from enclaved.wire.cbor import CborValue, decode_cbor, encode_cbor
+from enclaved.wire.cose import Sign1
+from enclaved.wire.limits import MAX_ATTESTATION, MAX_RECEIPT, MAX_SEQUENCE, MAX_TIME_MS
 from enclaved.wire.lp import sha256
+from enclaved.wire.result import CODES
+from enclaved.wire.text import check_text
+from enclaved.wire.topics import check_name
 
 __all__ = [
     "PROFILE",
@@ -121,7 +126,8 @@ _SIZES = {
     "evidence_digest": 32,
 }
 _TEXTS = ("runtime_id", "profile", "function", "function_digest", "engine", "isolation", "outcome")
-_NUMBERS = ("host_time", "duration_us", "sequence")
+_NUMBERS = {"host_time": MAX_TIME_MS // 1000, "duration_us": MAX_SEQUENCE, "sequence": MAX_SEQUENCE}
+_OUTCOMES = CODES["ok"] | CODES["failed"]
 
 
 def request_commitment(salt: bytes, content_type: str, payload: bytes) -> bytes:
@@ -142,9 +148,7 @@ def sign_receipt(claims: ReceiptClaims, *, key: Ed25519PrivateKey) -> bytes:
         key: the bundle's receipt key.
     """
     payload: dict[int | str, CborValue] = {_KEYS[name]: value for name, value in dataclasses.asdict(claims).items()}
-    message = cose.sign(
-        cose.encode_cbor(payload), key=key, key_id=claims.bundle_digest[:16], content_type=_CONTENT_TYPE
-    )
+    message = cose.sign(encode_cbor(payload), key=key, key_id=claims.bundle_digest[:16], content_type=_CONTENT_TYPE)
     return cose.encode_sign1(message)
 
 
@@ -152,9 +156,11 @@ def attach_attestation(receipt: bytes, attestation: bytes) -> bytes:
     """Return the receipt as one self-contained file: its attestation in the unprotected header.
 
     Raises:
-        ProtocolError: it is not a receipt.
+        ProtocolError: it is not a receipt, or it names another attestation.
     """
-    message = decode_receipt(receipt).message
+    decoded = decode_receipt(receipt)
+    _check_attestation(decoded.claims, attestation)
+    message = decoded.message
     return cose.encode_sign1(dataclasses.replace(message, unprotected={_ATTESTATION_LABEL: attestation}))
 
 
@@ -176,6 +182,8 @@ def decode_receipt(data: bytes) -> Receipt:
     claims = _claims(message.payload)
     if claims.profile != PROFILE or message.key_id != claims.bundle_digest[:16]:
         raise ProtocolError("receipt", "its profile or its key id is not a receipt's of version 1")
+    if attestation is not None:
+        _check_attestation(claims, attestation)
     return Receipt(claims=claims, attestation=attestation, message=message)
 
 
@@ -195,8 +203,13 @@ def verify_receipt(receipt: Receipt, *, public_key: bytes, bundle_digest: bytes)
     cose.verify(receipt.message, public_key=public_key)
 
 
+def _check_attestation(claims: ReceiptClaims, attestation: bytes) -> None:
+    if evidence_digest(attestation) != claims.evidence_digest:
+        raise ProtocolError("receipt", "it names another attestation than the one beside it")
+
+
 def _claims(payload: bytes) -> ReceiptClaims:
-    value = cose.decode_cbor(payload, what="receipt claims", max_size=MAX_RECEIPT)
+    value = decode_cbor(payload, what="receipt claims", max_size=MAX_RECEIPT)
     if not isinstance(value, dict) or set(value) != set(_KEYS.values()):
         raise ProtocolError("receipt claims", "not exactly the claims of a receipt")
     texts: dict[str, str] = {}
@@ -208,10 +221,21 @@ def _claims(payload: bytes) -> ReceiptClaims:
                 texts[name] = text
             case bool():
                 raise ProtocolError("receipt claims", f"{name} is a truth value")
-            case int() as number if name in _NUMBERS and number >= 0:
+            case int() as number if 0 <= number <= _NUMBERS.get(name, -1):
                 numbers[name] = number
             case bytes() as digest if len(digest) == _SIZES.get(name):
                 digests[name] = digest
             case _:
                 raise ProtocolError("receipt claims", f"{name} has another type or size")
+    _check_texts(texts)
     return ReceiptClaims(**texts, **numbers, **digests)  # type: ignore[arg-type]  # the table above gave each its type
+
+
+def _check_texts(texts: dict[str, str]) -> None:
+    """Refuse what could not have been said: people read these claims, on terminals and pages."""
+    check_name(texts["runtime_id"], what="receipt claims: runtime_id")
+    check_name(texts["function"], what="receipt claims: function")
+    for name in ("profile", "function_digest", "engine", "isolation"):
+        check_text(texts[name], what=f"receipt claims: {name}")
+    if texts["outcome"] not in _OUTCOMES:
+        raise ProtocolError("receipt claims", "an outcome that is none")

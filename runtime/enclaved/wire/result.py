@@ -16,13 +16,15 @@ from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode, encode
 from enclaved.wire.envelope import NONCE_ZERO, derive, encode_padded, open_envelope, seal_envelope
 from enclaved.wire.header import ResultHeader, ResultParts, decode_result_header
-from enclaved.wire.limits import MAX_RESULT
+from enclaved.wire.limits import MAX_LOG, MAX_PAYLOAD, MAX_RECEIPT, MAX_RESULT
 from enclaved.wire.session import SessionKeys
+from enclaved.wire.text import check_content_type
 
-__all__ = ["CODES", "ResultBody", "Status", "open_result", "result_key", "seal_result"]
+__all__ = ["CODES", "ResultBody", "Status", "check_output", "open_result", "result_key", "seal_result"]
 
 _LABEL = b"enclaved/1 result"
 _SALT_SIZE = 32
+_ID_SIZE = 16
 
 Status = Literal["ok", "failed", "refused"]
 
@@ -126,9 +128,37 @@ def open_result(parts: ResultParts, *, keys: SessionKeys, request_digest: bytes)
     key = result_key(keys, salt=header.salt, request_digest=request_digest)
     opened = open_envelope(parts.ciphertext, key=key, nonce=NONCE_ZERO, header=parts.header)
     body = decode(opened, ResultBody, what="result body", max_size=MAX_RESULT, max_depth=1)
+    _check_answer(body)
+    return body
+
+
+def check_output(what: str, *, invocation_id: bytes, content_type: str, output: bytes, log: bytes) -> None:
+    """Check what answers and sealed outputs have in common.
+
+    Raises:
+        ProtocolError: an id or a content type that is none, or an output or log over its limit.
+    """
+    if len(invocation_id) != _ID_SIZE:
+        raise ProtocolError(what, f"an invocation id has {_ID_SIZE} bytes")
+    check_content_type(content_type, what=what)
+    if len(output) > MAX_PAYLOAD or len(log) > MAX_LOG:
+        raise ProtocolError(what, f"an output of more than {MAX_PAYLOAD} bytes, or a log of more than {MAX_LOG}")
+
+
+def _check_answer(body: ResultBody) -> None:
     if body.code not in CODES[body.status]:
         raise ProtocolError("result body", "a code that does not belong to its status")
-    for salt in (body.request_salt, body.result_salt):
-        if salt is not None and len(salt) != _SALT_SIZE:
-            raise ProtocolError("result body", f"a salt has {_SALT_SIZE} bytes")
-    return body
+    check_output(
+        "result body",
+        invocation_id=body.invocation_id,
+        content_type=body.content_type,
+        output=body.output,
+        log=body.log,
+    )
+    ran = body.status != "refused"
+    if ran != (body.receipt is not None) or ran != (body.request_salt is not None):
+        raise ProtocolError("result body", "a receipt and its salt belong to what ran, and to nothing else")
+    if body.receipt is not None and len(body.receipt) > MAX_RECEIPT:
+        raise ProtocolError("result body", f"a receipt of more than {MAX_RECEIPT} bytes")
+    if any(salt is not None and len(salt) != _SALT_SIZE for salt in (body.request_salt, body.result_salt)):
+        raise ProtocolError("result body", f"a salt has {_SALT_SIZE} bytes")

@@ -19,7 +19,7 @@ from enclaved.wire.codec import decode, encode
 from enclaved.wire.envelope import NONCE_ZERO, encode_padded, open_envelope, seal_envelope
 from enclaved.wire.limits import MAX_HEADER, MAX_RECIPIENTS, MAX_RESULT, MAX_SEALED_OUTPUT
 from enclaved.wire.lp import length_prefixed
-from enclaved.wire.result import CODES, Status
+from enclaved.wire.result import CODES, Status, check_output
 from enclaved.wire.topics import check_name
 
 __all__ = ["OutputBody", "OutputHeader", "RecipientKey", "key_fingerprint", "open_output", "seal_output"]
@@ -111,8 +111,10 @@ def seal_output(
         The message.
 
     Raises:
-        ProtocolError: a recipient's key is not one of its suite.
+        ProtocolError: no or too many recipients, or a recipient's key is not one of its suite.
     """
+    if not 1 <= len(recipients) <= MAX_RECIPIENTS:
+        raise ProtocolError("sealed output", f"it has 1 to {MAX_RECIPIENTS} recipients")
     header_bytes = encode(header)
     key = random(_KEY_SIZE)
     sealed_keys = [
@@ -168,8 +170,15 @@ def _decode_body(opened: bytes) -> OutputBody:
     body = decode(opened, OutputBody, what="output body", max_size=MAX_RESULT, max_depth=1)
     if body.status == "refused" or body.code not in CODES[body.status]:
         raise ProtocolError("output body", "a code that does not belong to its status")
-    if len(body.invocation_id) != 16 or len(body.result_salt) != 32:
-        raise ProtocolError("output body", "an invocation id has 16 bytes, a salt 32")
+    check_output(
+        "output body",
+        invocation_id=body.invocation_id,
+        content_type=body.content_type,
+        output=body.output,
+        log=body.log,
+    )
+    if len(body.result_salt) != 32 or (body.producer is not None and len(body.producer) != 16):
+        raise ProtocolError("output body", "a salt has 32 bytes, a producer's fingerprint 16")
     return body
 
 

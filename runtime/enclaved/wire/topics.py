@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from enclaved.errors import ProtocolError
-from enclaved.wire.limits import MAX_NAME, MAX_TOPIC
+from enclaved.wire.limits import MAX_NAME, MAX_TOPIC, MAX_TOPIC_LEVELS
 
 __all__ = [
     "attestation_filter",
@@ -25,7 +25,10 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?\Z")
-_FORBIDDEN = re.compile(r"[+#\x00-\x1f\x7f-\x9f]")
+# Wildcards, control characters, surrogates and non-characters: a broker may drop the connection that publishes them.
+_FORBIDDEN = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_PLANE_END = 0xFFFE  # the last two code points of every plane are non-characters
+_FIRST_ASTRAL = 0x10000
 
 
 def check_name(name: str, *, what: str) -> None:
@@ -43,15 +46,23 @@ def check_name(name: str, *, what: str) -> None:
 
 
 def check_topic(topic: str, *, what: str) -> None:
-    """Check a topic that is published to (MQTT 5, section 4.7).
+    """Check a topic that is published to (MQTT 5, sections 1.5.4 and 4.7).
+
+    A gateway shares one publishing connection among all callers. What a broker
+    would drop that connection for must therefore not come from one of them.
 
     Raises:
-        ProtocolError: empty, over 256 bytes, with a wildcard or control character, or starting with ``$``.
+        ProtocolError: empty, over 256 bytes or 32 levels, with a wildcard, a control character
+            or a non-character, or starting with ``$``.
     """
     if not topic or len(topic.encode("utf-8", "surrogatepass")) > MAX_TOPIC:
         raise ProtocolError(what, f"a topic has 1 to {MAX_TOPIC} bytes")
     if _FORBIDDEN.search(topic) or topic.startswith("$"):
         raise ProtocolError(what, "a topic has no wildcard, no control character and no leading $")
+    if any(ord(each) >= _FIRST_ASTRAL and ord(each) & _PLANE_END == _PLANE_END for each in topic):
+        raise ProtocolError(what, "a topic has no non-character")
+    if topic.count("/") >= MAX_TOPIC_LEVELS:
+        raise ProtocolError(what, f"a topic has at most {MAX_TOPIC_LEVELS} levels")
 
 
 def check_reply_topic(topic: str, *, namespace: str) -> None:
