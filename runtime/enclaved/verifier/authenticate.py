@@ -6,7 +6,7 @@ steps are
 1. the format is one that is known;
 2. the files are those of the format, and no larger than evidence is;
 3. the format's own steps: signature, chain to a pinned root, validity, revocation, TCB;
-4. the claims are of the format that was asked for.
+4. the claims are of the format that was asked for, and say whether it is a simulation.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def authenticate(evidence: Evidence, *, at: datetime, roots: Roots = RELEASED_RO
     claims = format_.authenticate(evidence, at=at, roots=roots, checks=checks)
     # 4. What was asked for: a format's rules would read another's claims wrongly.
     checks.equal("format", found=claims.format, wanted=evidence.format)
+    checks.equal("simulated", found=claims.simulated, wanted=format_.simulated)
     return claims
 
 

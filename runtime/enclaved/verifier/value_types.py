@@ -8,16 +8,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
 from enclaved.verifier.value_type import ValueType
 
-__all__ = ["fingerprints", "flag", "hex_values", "integer", "integers", "table", "toml_string", "word", "words"]
+__all__ = [
+    "duration",
+    "fingerprints",
+    "flag",
+    "function_digests",
+    "hex_values",
+    "integer",
+    "integers",
+    "ordered_words",
+    "table",
+    "toml_key",
+    "toml_string",
+    "word",
+    "words",
+]
 
 _Value = TypeVar("_Value")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-fA-F]{64}\Z")
+_FUNCTION_DIGEST = re.compile(r"h1:[A-Za-z0-9+/]{43}=\Z")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])\Z")
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _LARGEST = (1 << 63) - 1  # TOML promises 64-bit signed integers, no more
 
@@ -57,6 +75,33 @@ def fingerprints() -> ValueType[frozenset[str]]:
     )
 
 
+def function_digests() -> ValueType[frozenset[str]]:
+    """Take a list of function digests, each ``h1:`` and the base64 of a SHA-256."""
+
+    def parse_one(value: object) -> str:
+        if not isinstance(value, str) or not _FUNCTION_DIGEST.match(value):
+            raise ValueError('function digests are written "h1:" and 44 characters of base64')
+        return value
+
+    return _listed("function digests", parse_one, toml_string)
+
+
+def duration() -> ValueType[timedelta]:
+    """Take a length of time: a whole number and one of ``s``, ``m``, ``h``, ``d``."""
+    name = 'a length of time such as "90s", "10m", "1h" or "7d"'
+
+    def parse(value: object) -> timedelta:
+        match = _DURATION.match(value) if isinstance(value, str) else None
+        if match is None or int(match[1]) == 0:
+            raise ValueError(f"{name} is wanted")
+        return int(match[1]) * _UNITS[match[2]]
+
+    def write(value: timedelta) -> str:
+        return f'"{int(value.total_seconds())}s"'
+
+    return ValueType(name=name, parse=parse, write=write)
+
+
 def words(*choices: str) -> ValueType[frozenset[str]]:
     """Take a list of words.
 
@@ -66,6 +111,24 @@ def words(*choices: str) -> ValueType[frozenset[str]]:
     name = f"words out of {', '.join(choices)}" if choices else "texts"
     one = word(*choices)
     return _listed(name, one.parse, one.write)
+
+
+def ordered_words(*choices: str) -> ValueType[tuple[str, ...]]:
+    """Take a list of words whose order is a preference.
+
+    Args:
+        choices: the closed set that they come from; none for free text.
+    """
+    listed = words(*choices)
+
+    def parse(value: object) -> tuple[str, ...]:
+        listed.parse(value)
+        return tuple(dict.fromkeys(value)) if isinstance(value, list) else ()
+
+    def write(values: tuple[str, ...]) -> str:
+        return "[" + ", ".join(toml_string(value) for value in values) + "]"
+
+    return ValueType(name=listed.name, parse=parse, write=write)
 
 
 def word(*choices: str) -> ValueType[str]:
@@ -131,7 +194,7 @@ def table(of: ValueType[_Value], *, keys: tuple[str, ...] = ()) -> ValueType[Map
         return MappingProxyType({str(key): of.parse(item) for key, item in value.items()})
 
     def write(value: Mapping[str, _Value]) -> str:
-        return "{ " + ", ".join(f"{_key(key)} = {of.write(item)}" for key, item in sorted(value.items())) + " }"
+        return "{ " + ", ".join(f"{toml_key(key)} = {of.write(item)}" for key, item in sorted(value.items())) + " }"
 
     return ValueType(name=name, parse=parse, write=write)
 
@@ -140,6 +203,11 @@ def toml_string(text: str) -> str:
     """Return a text as a TOML basic string (TOML 1.0, section "String")."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+
+
+def toml_key(key: str) -> str:
+    """Return a text as a TOML key, quoted where it has to be (TOML 1.0, section "Keys")."""
+    return key if _BARE_KEY.match(key) else toml_string(key)
 
 
 def _listed(
@@ -154,7 +222,3 @@ def _listed(
         return "[" + ", ".join(sorted(write_one(value) for value in values)) + "]"
 
     return ValueType(name=f"list of {name}", parse=parse, write=write)
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.match(key) else toml_string(key)

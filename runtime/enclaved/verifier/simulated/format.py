@@ -32,4 +32,5 @@ SIMULATED = Format(
     expected_binding=_whole_binding,
     rules=RULES,
     own_time=_own_time,
+    simulated=True,
 )

@@ -1,0 +1,1 @@
+"""Attestation devices: what signs evidence over an enclave's keys (part of the trusted computing base)."""

@@ -1,0 +1,59 @@
+"""The table of attestation devices, and how one is chosen.
+
+``auto`` takes the first hardware device that is there. It never falls back to
+the simulation: whoever wants that asks for it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from enclaved.attester.device import Device, DeviceKind, DeviceOptions
+from enclaved.attester.simulated import SIMULATED
+from enclaved.errors import ConfigurationError, DeviceError
+
+__all__ = ["AUTO", "DEVICES", "open_device"]
+
+AUTO = "auto"
+
+DEVICES: tuple[DeviceKind, ...] = (SIMULATED,)
+"""All devices; ``auto`` tries those that are hardware in this order."""
+
+
+def open_device(name: str, options: DeviceOptions, *, devices: Sequence[DeviceKind] = DEVICES) -> Device:
+    """Open a device by its name, or the first hardware device that is there.
+
+    Args:
+        name: a device's name, or ``"auto"``.
+        options: what devices may need.
+        devices: the table.
+
+    Returns:
+        The open device.
+
+    Raises:
+        ConfigurationError: there is no device of that name.
+        DeviceError: it is not there, or cannot be opened.
+    """
+    kind = _first_hardware(devices) if name == AUTO else _named(name, devices)
+    return kind.open(options)
+
+
+def _first_hardware(devices: Sequence[DeviceKind]) -> DeviceKind:
+    hardware = [kind for kind in devices if kind.hardware]
+    for kind in hardware:
+        if kind.is_present():
+            return kind
+    looked_for = ", ".join(kind.looked_for for kind in hardware) or "no device: this build knows no hardware"
+    raise DeviceError(
+        f"no attestation device is here; looked for {looked_for}. "
+        "Evidence can be simulated, if that is asked for by name: device = 'simulated'"
+    )
+
+
+def _named(name: str, devices: Sequence[DeviceKind]) -> DeviceKind:
+    for kind in devices:
+        if kind.name == name:
+            return kind
+    known = ", ".join(kind.name for kind in devices)
+    raise ConfigurationError("device", f"there is no device {name!r}", remedy=f"Write auto, or one of {known}")
