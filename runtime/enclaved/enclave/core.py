@@ -116,12 +116,11 @@ class Core:
         self._loads = loads
         self.wants_new_epoch = False
 
-    def end_epochs(self) -> list[Epoch]:
-        """Forget the epochs that are over, keys and all, and return them."""
-        over = [epoch for epoch in self._epochs.values() if epoch.is_over()]
-        for epoch in over:
-            del self._epochs[epoch.key_id]
-        return over
+    def end_epochs(self) -> None:
+        """Forget the epochs that are over, keys and all; the newest is kept for its functions, and answers no more."""
+        for epoch in self.epochs[:-1]:
+            if epoch.is_over():
+                del self._epochs[epoch.key_id]
 
     def admit(self, message: bytes, *, waiter: object) -> Admission:
         """Decide what becomes of a message.

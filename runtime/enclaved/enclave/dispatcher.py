@@ -1,0 +1,154 @@
+"""Running functions: which engine, under which name, and what a fault of the sandbox means.
+
+Functions of two epochs can run side by side, so engines know each by its name and
+digest. A function that is still in use keeps its processes when an epoch ends.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from enclaved.enclave.load import FunctionLoad
+from enclaved.enclave.registry import RegisteredFunction, Registry
+from enclaved.errors import ConfigurationError, SandboxError
+from enclaved.sandbox.engine import Engine, Function, OverloadedError
+from enclaved.sandbox.limits import Limits, PoolSize
+from enclaved.sandbox.outcome import Execution, Outcome
+from enclaved.wire.bundle import FunctionEntry
+
+__all__ = ["Dispatcher"]
+
+_LANE_SLOTS = 64  # a backlog belongs in the broker; what is handed in takes memory here
+_FAULT = b"the sandbox failed; whether the function ran is not known"
+
+
+class Dispatcher:
+    """The functions that are ready to run, over all epochs that still answer."""
+
+    def __init__(self, engines: Mapping[str, Engine], *, pool: PoolSize, folder: Path) -> None:
+        """Begin with no function.
+
+        Args:
+            engines: by name.
+            pool: how many processes each function has.
+            folder: private; functions are copied here as they were measured.
+        """
+        self._engines = engines
+        self._pool = pool
+        self._folder = folder
+        self._started: dict[tuple[str, str], str] = {}
+        self.loads: dict[tuple[str, str], FunctionLoad] = {}
+
+    @property
+    def slots(self) -> int:
+        """How many invocations of one function the gateway may hand in at once."""
+        return min(_LANE_SLOTS, self._pool.processes + self._pool.waiting)
+
+    async def start(self, registry: Registry) -> tuple[FunctionEntry, ...]:
+        """Make the functions of an epoch ready.
+
+        Args:
+            registry: the functions; those that already run are left as they are.
+
+        Returns:
+            How the bundle names them, with the isolation that their engine reaches.
+
+        Raises:
+            ConfigurationError: one names an engine that is not there, or cannot be run as described.
+            SandboxError: a sandbox cannot be built.
+        """
+        begun: list[tuple[str, str]] = []
+        try:
+            for function in registry.functions.values():
+                key = (function.manifest.name, function.digest)
+                if key not in self._started:
+                    await self._start(function, key)
+                    begun.append(key)
+        except BaseException:
+            for key in begun:  # all or nothing: what runs now goes on undisturbed
+                await self._stop(key)
+            raise
+        return tuple(
+            function.entry(isolation=self._engine(function).isolation.value) for function in registry.functions.values()
+        )
+
+    async def keep_only(self, registries: list[Registry]) -> None:
+        """Stop the functions that no epoch has any more."""
+        wanted = {(name, each.digest) for registry in registries for name, each in registry.functions.items()}
+        for key in [key for key in self._started if key not in wanted]:
+            await self._stop(key)
+
+    async def run(self, function: RegisteredFunction, payload: bytes, *, timeout_s: float) -> Execution:
+        """Run one invocation.
+
+        Args:
+            function: what to run.
+            payload: its input.
+            timeout_s: how long it may wait for its start.
+
+        Returns:
+            How it ended. A fault of the sandbox is tried once more, since execution is at
+            least once; a second one is the invocation's failure.
+
+        Raises:
+            OverloadedError: it could not be started in time.
+        """
+        engine = self._engine(function)
+        name = _engine_name(function.manifest.name, function.digest)
+        for _ in range(2):
+            try:
+                return await engine.run(name, payload, timeout_s=timeout_s)
+            except OverloadedError:
+                raise
+            except SandboxError:
+                continue
+        return Execution(outcome=Outcome.FUNCTION_FAILED, output=_FAULT, duration_ms=0.0)
+
+    async def aclose(self) -> None:
+        """Stop everything."""
+        for engine in self._engines.values():
+            await engine.aclose()
+
+    async def _start(self, function: RegisteredFunction, key: tuple[str, str]) -> None:
+        manifest = function.manifest
+        copy = Path(tempfile.mkdtemp(prefix=f"{manifest.name}-", dir=self._folder)) / manifest.name
+        copy.parent.chmod(0o755)  # a sandbox may run it under another user
+        function.snapshot.write_to(copy)
+        engine = self._engine(function)
+        await engine.start(
+            Function(
+                name=_engine_name(*key),
+                folder=copy,
+                entrypoint=manifest.entrypoint,
+                preload=manifest.preload,
+                limits=Limits(
+                    time_ms=manifest.limits.time_ms,
+                    memory_mib=manifest.limits.memory_mib,
+                    input_bytes=manifest.limits.input_bytes,
+                    output_bytes=manifest.limits.output_bytes,
+                ),
+            )
+        )
+        self._started[key] = manifest.engine
+        self.loads[key] = FunctionLoad(parallel=self._pool.processes, waiting=self._pool.waiting)
+
+    async def _stop(self, key: tuple[str, str]) -> None:
+        engine = self._engines[self._started.pop(key)]
+        del self.loads[key]
+        await engine.stop(_engine_name(*key))
+
+    def _engine(self, function: RegisteredFunction) -> Engine:
+        engine = self._engines.get(function.manifest.engine)
+        if engine is None:
+            raise ConfigurationError(
+                f"{function.manifest.name}: engine",
+                f"{function.manifest.engine} is not available here",
+                remedy="Install enclaved[runtime].",
+            )
+        return engine
+
+
+def _engine_name(name: str, digest: str) -> str:
+    return f"{name}@{digest}"

@@ -1,0 +1,133 @@
+"""The enclave's end of the link: frames on a Unix socket or on vsock.
+
+A callback protocol, since this is on the path of every message. When the gateway
+does not take what it is sent, nothing more is read from it: the memory that a
+stalled host can cost is what it had already handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio  # noqa: TID251 - a callback protocol on a socket of any family; its tasks are the server's
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import cast
+
+from enclaved.errors import ConfigurationError, ProtocolError
+from enclaved.wire.frames import Frame, FrameReader, encode_frame
+
+__all__ = ["Link", "listen_socket", "serve_links"]
+
+_BACKLOG = 8
+_VSOCK_ANY = 0xFFFFFFFF
+
+
+class Link(asyncio.Protocol):
+    """One gateway's connection."""
+
+    def __init__(self, *, receive: Callable[[Link, Frame], None], lost: Callable[[Link], None]) -> None:
+        self._receive = receive
+        self._lost = lost
+        self._frames = FrameReader()
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens where the connection is gone."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode_frame(frame))
+
+    def close(self) -> None:
+        """Close the connection after what was sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on the frames that are complete; who does not keep to them is disconnected."""
+        try:
+            for frame in self._frames.feed(data):
+                self._receive(self, frame)
+        except ProtocolError:
+            self.close()
+
+    def pause_writing(self) -> None:
+        """Stop reading while the gateway does not take its answers."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._transport = None
+        self._lost(self)
+
+
+def listen_socket(address: str) -> socket.socket:
+    """Return a listening socket for a link address.
+
+    Args:
+        address: ``unix:PATH`` or ``vsock:CID:PORT`` (CID -1 for any).
+
+    Raises:
+        ConfigurationError: the address is of another form, or cannot be listened on.
+    """
+    kind, _, rest = address.partition(":")
+    try:
+        match kind:
+            case "unix":
+                return _listen_unix(Path(rest))
+            case "vsock":
+                return _listen_vsock(rest)
+            case _:
+                raise ConfigurationError("link", "neither unix:PATH nor vsock:CID:PORT", remedy="Write one of them.")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"link {address}", str(error), remedy="Choose an address that is free.") from error
+
+
+async def serve_links(
+    listener: socket.socket, make: Callable[[], Link], *, until: Callable[[], Awaitable[None]]
+) -> None:
+    """Accept connections until told to stop.
+
+    Args:
+        listener: from `listen_socket`; closed at the end.
+        make: makes the protocol of a connection.
+        until: returns when it is time to stop.
+    """
+    server = await asyncio.get_running_loop().create_server(make, sock=listener)
+    try:
+        await until()
+    finally:
+        server.close()
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # its folder is private; what lies there is of an earlier run
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _listen_vsock(rest: str) -> socket.socket:
+    cid, _, port = rest.partition(":")
+    listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    try:
+        listener.bind((_VSOCK_ANY if int(cid) == -1 else int(cid), int(port)))
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
