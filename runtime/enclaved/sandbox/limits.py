@@ -58,7 +58,7 @@ class PoolSize:
 
     Attributes:
         spares: processes that are loaded and wait for an input.
-        running: invocations that run at once.
+        processes: all its processes, spares and running ones together.
         waiting: invocations that wait for a spare; one more is refused at once.
 
     Raises:
@@ -66,12 +66,12 @@ class PoolSize:
     """
 
     spares: int = 2
-    running: int = 4
+    processes: int = 6
     waiting: int = 256
 
     def __post_init__(self) -> None:
         _require_range("pool.spares", self.spares, low=1, high=64)
-        _require_range("pool.running", self.running, low=1, high=256)
+        _require_range("pool.processes", self.processes, low=self.spares, high=256)
         _require_range("pool.waiting", self.waiting, low=0, high=65_536)
 
 

@@ -1,0 +1,56 @@
+"""What a launcher and a zygote are told about the function that they keep.
+
+A few fields joined by NUL, because a zygote imports as little as it can: every
+module that it loads is memory in each of its children.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Assignment"]
+
+
+class Assignment(NamedTuple):
+    """One function, as the processes that keep it need to know it.
+
+    Attributes:
+        engine: the engine's name, which decides what the launcher starts.
+        name: the function's name.
+        folder: its absolute folder.
+        entrypoint: module and callable, such as ``"handler:handle"``.
+        preload: libraries to import before any of its processes exists.
+        memory_bytes: address space beyond what the zygote has after `preload`.
+        cpu_s: processor time after which the kernel ends one of its processes.
+    """
+
+    engine: str
+    name: str
+    folder: str
+    entrypoint: str
+    preload: tuple[str, ...]
+    memory_bytes: int
+    cpu_s: int
+
+    def encode(self) -> bytes:
+        """Return the assignment as bytes.
+
+        Raises:
+            ValueError: a field holds a NUL.
+        """
+        fields = [self.engine, self.name, self.folder, self.entrypoint, ",".join(self.preload)]
+        fields += [str(self.memory_bytes), str(self.cpu_s)]
+        if any("\0" in field for field in fields):
+            raise ValueError("a field of an assignment holds a NUL")
+        return "\0".join(fields).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Assignment:
+        """Read an assignment.
+
+        Raises:
+            ValueError: it does not have the right fields.
+        """
+        engine, name, folder, entrypoint, preload, memory_bytes, cpu_s = data.decode().split("\0")
+        libraries = tuple(preload.split(",")) if preload else ()
+        return cls(engine, name, folder, entrypoint, libraries, int(memory_bytes), int(cpu_s))

@@ -1,0 +1,175 @@
+"""The processes of one function: a zygote, its spares, and those that run.
+
+A spare is taken once and never returned. Every process counts against the pool's
+size until its zygote has reported that nothing of it is left. When the zygote
+dies, its spares go with it, and whoever waits goes on waiting for the next one's.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from enclaved.errors import SandboxError
+from enclaved.sandbox.engine import OverloadedError
+from enclaved.sandbox.isolation import IsolationLevel
+from enclaved.sandbox.keeper_link import Child, KeeperLink
+from enclaved.sandbox.launcher_link import LauncherLink
+from enclaved.sandbox.limits import PoolSize
+from enclaved.sandbox.worker import BURIAL_S, Condition, Worker
+
+__all__ = ["Pool"]
+
+_ZYGOTE_BURIAL_S: Final = 10.0
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 5.0
+
+
+class Pool:
+    """Keeps one function's processes.
+
+    Args:
+        name: the function's name, for messages.
+        assignment: what launcher and zygote are told.
+        launcher: starts the zygotes.
+        size: how many processes there may be.
+        level: the isolation level that the zygote must reach.
+    """
+
+    def __init__(
+        self, name: str, assignment: bytes, *, launcher: LauncherLink, size: PoolSize, level: IsolationLevel
+    ) -> None:
+        self._name = name
+        self._assignment = assignment
+        self._launcher = launcher
+        self._size = size
+        self._level = level
+        self._offer, self._offered = anyio.create_memory_object_stream[Worker](size.spares)
+        self._spares = anyio.Semaphore(size.spares)  # loading or on offer
+        self._processes = anyio.Semaphore(size.processes)  # not yet reported as gone
+        self._waiting = 0
+        self._link: KeeperLink | None = None
+        self._stopping = anyio.Event()
+        self._stopped = anyio.Event()
+
+    async def keep(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep a zygote and its spares until `stop`; reports started when the first zygote is ready.
+
+        Raises:
+            SandboxError: the first zygote does not start, or a dead one cannot be buried.
+        """
+        pause = _FIRST_PAUSE_S
+        has_started = False
+
+        def report_ready() -> None:
+            nonlocal has_started, pause
+            pause = _FIRST_PAUSE_S
+            if not has_started:
+                has_started = True
+                task_status.started()
+
+        try:
+            while not self._stopping.is_set():
+                problem = await self._live(report_ready)
+                if not has_started:
+                    raise SandboxError(f"function {self._name}: its zygote does not start: {problem}")
+                with anyio.move_on_after(pause):
+                    await self._stopping.wait()
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+        finally:
+            self._offer.close()
+            self._offered.close()
+            self._stopped.set()
+
+    async def take(self) -> Worker:
+        """Take a spare, or wait for one.
+
+        Raises:
+            OverloadedError: too many wait already.
+            SandboxError: the function was stopped.
+        """
+        if self._waiting >= self._size.waiting and not self._offered.statistics().current_buffer_used:
+            raise OverloadedError(f"function {self._name}: {self._waiting} invocations wait already")
+        self._waiting += 1
+        try:
+            worker = await self._offered.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
+            raise SandboxError(f"function {self._name} was stopped") from error
+        finally:
+            self._waiting -= 1
+        self._spares.release()
+        return worker
+
+    async def stop(self) -> None:
+        """End every process of the function and wait until none is left."""
+        self._stopping.set()
+        if self._link is not None:
+            self._link.shut_down()
+        await self._stopped.wait()
+
+    async def _live(self, report_ready: Callable[[], None]) -> str:
+        """Live through one zygote, from its start to its burial; return what was wrong with it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            zygote = self._launcher.start(self._assignment, [theirs.fileno()])
+        link = self._link = KeeperLink(ours)
+        link.introduce(self._assignment)
+        try:
+            # Attendants outlive the zygote: whoever runs a worker still reads what it has said.
+            async with anyio.create_task_group() as attendants, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._fill, link, zygote, attendants, report_ready, name=f"spares of {self._name}")
+                await link.listen()
+                tasks.cancel_scope.cancel()
+                self._discard_spares()
+        finally:
+            self._launcher.kill(zygote)
+            link.close()
+        with anyio.move_on_after(_ZYGOTE_BURIAL_S):
+            await zygote.wait()
+        if not zygote.is_over:
+            raise SandboxError(f"function {self._name}: the launcher does not bury its zygote")
+        return link.problem or zygote.problem or "it died"
+
+    async def _fill(
+        self, link: KeeperLink, zygote: Child, attendants: TaskGroup, report_ready: Callable[[], None]
+    ) -> None:
+        """Keep as many spares as the pool's size says, once the zygote is ready."""
+        level = await link.ready()
+        if level != self._level:
+            link.give_up(link.problem or f"it has isolation level {level or 'none'}, not {self._level}")
+            return
+        report_ready()
+        while True:
+            await self._spares.acquire()
+            try:
+                await self._processes.acquire()
+            except BaseException:
+                self._spares.release()
+                raise
+            worker = Worker.spawn(link)
+            attendants.start_soon(worker.log.drain, name=f"log of {self._name}")
+            attendants.start_soon(self._attend, worker, zygote, name=f"worker of {self._name}")
+
+    async def _attend(self, worker: Worker, zygote: Child) -> None:
+        """See one worker from its start to its burial."""
+        try:
+            await worker.load()
+            if worker.condition() is Condition.DEAD and await worker.is_lost():
+                self._spares.release()  # its zygote died: there is nothing to tell anybody
+                return
+            self._offer.send_nowait(worker)  # there is room: `_spares` counts what is on offer
+            await worker.dismissed.wait()
+            if not await worker.wait_until_over(within_s=BURIAL_S):
+                self._launcher.kill(zygote)  # it does not do its work, perhaps because a function stopped it
+        finally:
+            worker.dismiss()
+            self._processes.release()
+
+    def _discard_spares(self) -> None:
+        while self._offered.statistics().current_buffer_used:
+            self._offered.receive_nowait().dismiss()
+            self._spares.release()

@@ -1,0 +1,179 @@
+"""A worker: the process of one invocation, as the enclave has it.
+
+Input and answer pass through a socket pair that the enclave made for this worker
+alone, so neither launcher nor zygote sees them. Everything that comes out of it is
+the word of whoever wrote the function.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack
+from enum import Enum, auto
+from typing import Final, Self
+
+import anyio
+
+from enclaved.sandbox.answer import Answer, AnswerReader
+from enclaved.sandbox.keeper_link import Child, KeeperLink
+from enclaved.sandbox.limits import LOAD_TIME_S
+from enclaved.sandbox.log_reader import LogReader
+from enclaved.sandbox.runner import CONFINED, INPUT_LENGTH, LOADED
+
+__all__ = ["BURIAL_S", "Condition", "Worker"]
+
+BURIAL_S: Final = 2.0
+"""How long a dead or killed process may take to be gone; a zygote that needs longer is killed itself."""
+
+_CHUNK: Final = 256 * 1024
+_MARKS: Final = CONFINED + LOADED
+
+
+class Condition(Enum):
+    """What a worker is good for, before it is given an input."""
+
+    LOADING = auto()
+    LOADED = auto()
+    TOO_SLOW = auto()  # its module did not load in time
+    DISOBEDIENT = auto()  # it spoke out of turn
+    DEAD = auto()
+
+
+class Worker:
+    """One process, for one invocation.
+
+    Args:
+        child: the process, as its zygote's link knows it.
+        link: the zygote's link.
+        channel: the enclave's end of the worker's socket pair.
+        log: the reader of what it prints.
+    """
+
+    def __init__(self, child: Child, link: KeeperLink, channel: socket.socket, log: LogReader) -> None:
+        self.child = child
+        self.log = log
+        self.dismissed = anyio.Event()
+        self._link = link
+        self._channel = channel
+        self._marks = b""
+        self._condition = Condition.LOADING
+
+    @classmethod
+    def spawn(cls, link: KeeperLink) -> Self:
+        """Ask a zygote for a worker."""
+        with ExitStack() as ours, ExitStack() as theirs:
+            channel, their_channel = socket.socketpair()
+            ours.callback(channel.close)
+            theirs.callback(their_channel.close)
+            log, their_log = os.pipe2(os.O_CLOEXEC)
+            ours.callback(os.close, log)
+            theirs.callback(os.close, their_log)
+            channel.settimeout(0)
+            child = link.start(b"", [their_channel.fileno(), their_log])
+            worker = cls(child, link, channel, LogReader(log))
+            ours.pop_all()
+        return worker
+
+    @property
+    def is_confined(self) -> bool:
+        """Return whether it has locked itself down, which it does before any code of the function runs."""
+        return self._marks.startswith(CONFINED)
+
+    async def load(self) -> None:
+        """Wait until the function's module is executed, or it is clear that it will not be."""
+        with anyio.move_on_after(LOAD_TIME_S):
+            while self._marks != _MARKS:
+                part = await self._receive(len(_MARKS) - len(self._marks))
+                self._marks += part
+                if not part:
+                    self._condition = Condition.DEAD
+                    return
+                if not _MARKS.startswith(self._marks):
+                    self._condition = Condition.DISOBEDIENT
+                    return
+            self._condition = Condition.LOADED
+            return
+        self._condition = Condition.TOO_SLOW
+
+    def condition(self) -> Condition:
+        """Return what it is good for now; as a spare it may have died, or spoken unasked."""
+        if self._condition is Condition.LOADED:
+            try:
+                said = self._channel.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._condition = Condition.DEAD
+            else:
+                self._condition = Condition.DISOBEDIENT if said else Condition.DEAD
+        return self._condition
+
+    async def exchange(self, payload: bytes, *, output_bytes: int) -> Answer:
+        """Give it its input and read its answer to the end.
+
+        Raises:
+            OutputTooLargeError: the output would be longer than `output_bytes`.
+            NoAnswerError: it closed its channel before it had answered.
+            ProtocolError: what came is no answer.
+        """
+        await self._send(INPUT_LENGTH.pack(len(payload)), payload)
+        reader = AnswerReader(output_bytes=output_bytes)
+        while part := await self._receive(_CHUNK):
+            reader.feed(part)
+        return reader.finish()
+
+    async def is_lost(self) -> bool:
+        """Return, of a worker that closed its channel, whether it died with its zygote, so that nobody knows how."""
+        self.kill()
+        return not await self.wait_until_over(within_s=BURIAL_S) or (
+            self.child.ending is None and not self.child.problem
+        )
+
+    async def wait_until_over(self, *, within_s: float) -> bool:
+        """Wait until nothing of it is left; return whether that came true in time."""
+        with anyio.move_on_after(within_s):
+            await self.child.wait()
+        return self.child.is_over
+
+    def kill(self) -> None:
+        """Have it killed, if it still lives."""
+        self._link.kill(self.child)
+
+    def dismiss(self) -> None:
+        """Kill it and let go of it; nothing of it is read any more."""
+        self.kill()
+        self.log.close()
+        if self._channel.fileno() >= 0:
+            anyio.notify_closing(self._channel)
+            self._channel.close()
+        self.dismissed.set()
+
+    async def _send(self, *parts: bytes) -> None:
+        buffers = [memoryview(part) for part in parts if part]
+        while buffers:
+            try:
+                sent = self._channel.sendmsg(buffers)
+            except BlockingIOError:
+                await anyio.wait_writable(self._channel)
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                return  # what it said before it closed decides
+            while buffers and sent >= len(buffers[0]):
+                sent -= len(buffers.pop(0))
+            if sent:
+                buffers[0] = buffers[0][sent:]
+
+    async def _receive(self, size: int) -> bytes:
+        """Return what comes next, b"" at the end. recv, not recvmsg: descriptors sent along are dropped."""
+        while self._channel.fileno() >= 0:
+            try:
+                return self._channel.recv(size)
+            except BlockingIOError:
+                try:
+                    await anyio.wait_readable(self._channel)
+                except anyio.ClosedResourceError:
+                    break
+            except ConnectionResetError:
+                break
+        return b""
