@@ -1,7 +1,8 @@
 """MQTT 5 packets: bytes in, packets out, and back; no input or output.
 
 This is the one file that knows the codec, `mqtt5`. Its packet classes are
-read-only values, and the rest of the package takes them from here. A packet is
+read-only values, and the rest of the package takes them from here; its
+enumerations know equality and `int()`, but neither order nor hash. A packet is
 bounded by its remaining length before it is buffered, walked before it is
 parsed, and walked again after it is written, so that nothing ill-formed comes
 in or goes out. The codec aborts some inputs with a `BaseException`

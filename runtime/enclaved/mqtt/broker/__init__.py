@@ -1,0 +1,1 @@
+"""The parts of the development broker: rules without input or output."""
