@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - a callback protocol on a socket of any family; its tasks are the server's
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+
+import anyio
 
 from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.wire.frames import Frame, FrameReader, encode_frame
@@ -91,19 +93,16 @@ def listen_socket(address: str) -> socket.socket:
         raise ConfigurationError(f"link {address}", str(error), remedy="Choose an address that is free.") from error
 
 
-async def serve_links(
-    listener: socket.socket, make: Callable[[], Link], *, until: Callable[[], Awaitable[None]]
-) -> None:
-    """Accept connections until told to stop.
+async def serve_links(listener: socket.socket, make: Callable[[], Link]) -> None:
+    """Accept connections until cancelled.
 
     Args:
         listener: from `listen_socket`; closed at the end.
         make: makes the protocol of a connection.
-        until: returns when it is time to stop.
     """
     server = await asyncio.get_running_loop().create_server(make, sock=listener)
     try:
-        await until()
+        await anyio.sleep_forever()
     finally:
         server.close()
 
