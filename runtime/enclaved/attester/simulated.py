@@ -6,7 +6,7 @@ it. The evidence proves that somebody with the root's key made it, and nothing
 about any machine: so its format is one of its own, and only a policy that names
 this root accepts it.
 
-The report is ``[payload, signature]`` in CBOR; the payload is the CBOR map
+The report is ``[payload, signature]`` in deterministic CBOR; the payload is the CBOR map
 ``{version: 1, bound_data: 64 bytes, measurement: 48 bytes, debug: bool,
 host_time: Unix milliseconds}``; the signature is ECDSA on P-384 with SHA-384 over
 ``LP("enclaved/1 simulated report") ‖ LP(payload)``.
@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +26,7 @@ from enclaved.attester.device import DeviceKind, DeviceOptions, check_binding
 from enclaved.attester.simulated_root import SimulatedRoot, open_root
 from enclaved.clock import Clock, unix_ms
 from enclaved.wire.attestation import Evidence
+from enclaved.wire.cbor import encode_cbor
 from enclaved.wire.lp import length_prefixed
 
 __all__ = ["SIMULATED", "SimulatedDevice", "open_simulated"]
@@ -76,7 +76,7 @@ class SimulatedDevice:
             DeviceError: the binding has another size.
         """
         check_binding(binding)
-        payload = cbor2.dumps(
+        payload = encode_cbor(
             {
                 "version": _VERSION,
                 "bound_data": binding,
@@ -88,7 +88,7 @@ class SimulatedDevice:
         signature = self._private_key.sign(length_prefixed(_LABEL, payload), ec.ECDSA(hashes.SHA384()))
         return Evidence(
             format=_NAME,
-            report=cbor2.dumps([payload, signature]),
+            report=encode_cbor([payload, signature]),
             endorsements={
                 "device.der": self._device.public_bytes(Encoding.DER),
                 "root.der": self._root.public_bytes(Encoding.DER),

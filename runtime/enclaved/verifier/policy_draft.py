@@ -64,7 +64,7 @@ def _function(entry: FunctionEntry) -> Sequence[str]:
     isolation = "   # NOT ISOLATED: a process and resource limits only" if entry.isolation == "process" else ""
     return (
         f"[functions.{toml_key(entry.name)}]",
-        f"digest = [{toml_string(entry.digest)}]   # version {_comment(entry.version)}",
+        f"digest = [{toml_string(entry.digest)}]   # version {entry.version}",
         f"isolation = [{toml_string(entry.isolation)}]{isolation}",
         "",
     )
@@ -88,8 +88,3 @@ def _rule(rule: Rule[Any, Any], claims: Claims) -> str:
         written = toml_string(default.value) if isinstance(default, Waiver) else rule.type.write(default)
         return f"{toml_key(rule.key)} = {written}"
     return f"# {toml_key(rule.key)} =    # write {rule.type.name}: without this rule, all evidence is refused"
-
-
-def _comment(text: str) -> str:
-    """Keep a stranger's text on its line: a newline would end the comment and begin a rule."""
-    return "".join(c if c.isprintable() else "?" for c in text[:64])

@@ -1,6 +1,6 @@
 """The simulated device's report, as bytes become a typed value.
 
-``[payload, signature]`` in CBOR; the payload is the CBOR map ``{version: 1,
+``[payload, signature]`` in deterministic CBOR; the payload is the CBOR map ``{version: 1,
 bound_data: 64 bytes, measurement: 48 bytes, debug: bool, host_time: Unix
 milliseconds}``, and the signature is ECDSA on P-384 with SHA-384 over the
 payload's bytes, each part of the input with its length before it.
@@ -11,19 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from enclaved.verifier.cbor import CborError, CborValue, decode_cbor
+from enclaved.errors import ProtocolError
 from enclaved.verifier.checks import Checks
+from enclaved.wire.cbor import CborValue, decode_cbor
+from enclaved.wire.limits import MAX_REPORT, MAX_TIME_MS
 from enclaved.wire.lp import length_prefixed
 
 __all__ = ["SimulatedReport", "read_report"]
 
+_WHAT = "simulated report"
 _LABEL = b"enclaved/1 simulated report"
 _VERSION = 1
 _BOUND_DATA_SIZE = 64
 _MEASUREMENT_SIZE = 48
 _KEYS = {"version", "bound_data", "measurement", "debug", "host_time"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,10 @@ def read_report(data: bytes, checks: Checks) -> SimulatedReport:
         EvidenceError: they encode none (``"unreadable"``), or one of another version (``"unsupported"``).
     """
     try:
-        payload, signature = _pair(decode_cbor(data))
-        fields = _map(decode_cbor(payload))
-    except CborError as error:
-        raise checks.unreadable("report", found=str(error), wanted="a simulated report in CBOR") from error
+        payload, signature = _pair(decode_cbor(data, what=_WHAT, max_size=MAX_REPORT))
+        fields = _map(decode_cbor(payload, what=_WHAT, max_size=MAX_REPORT))
+    except ProtocolError as error:
+        raise checks.unreadable("report", found=error.reason, wanted="a simulated report in CBOR") from error
     if fields.get("version") != _VERSION:
         raise checks.unsupported("version", found=fields.get("version"), wanted=_VERSION)
     match fields:
@@ -94,12 +96,12 @@ def _pair(value: CborValue) -> tuple[bytes, bytes]:
         case [bytes() as payload, bytes() as signature]:
             return payload, signature
         case _:
-            raise CborError("not a pair of payload and signature")
+            raise ProtocolError(_WHAT, "not a pair of payload and signature")
 
 
 def _map(value: CborValue) -> dict[int | str, CborValue]:
     if not isinstance(value, dict):
-        raise CborError("a payload that is no map")
+        raise ProtocolError(_WHAT, "a payload that is no map")
     return value
 
 
@@ -108,5 +110,5 @@ def _sizes_fit(bound_data: bytes, measurement: bytes, host_time: int) -> bool:
         len(bound_data) == _BOUND_DATA_SIZE
         and len(measurement) == _MEASUREMENT_SIZE
         and not isinstance(host_time, bool)
-        and 0 <= host_time <= _LATEST_MS
+        and 0 <= host_time <= MAX_TIME_MS
     )

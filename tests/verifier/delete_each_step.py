@@ -1,0 +1,151 @@
+"""Deletes each numbered step of the verifier in turn, and reports those that no test misses.
+
+A step is the comment ``# N. …`` and the statements below it, up to the next
+numbered comment of the same block or the block's end. In a copy of the tree its
+checks are deleted; assignments stay, because a name that is missing would be
+noticed by every test and prove nothing. A step of assignments and returns alone
+only parses: it is listed, and not deleted.
+
+    python tests/verifier/delete_each_step.py [--tests PATH]... [FOLDER]...
+
+Without folders: runtime/enclaved/verifier; without tests: tests/verifier. Exit
+code 1 if a deletion went unnoticed, 2 if the tests fail without any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_STEP = re.compile(r"( *)# (\d+\..*)")
+_PARSING = ast.Assign | ast.AnnAssign | ast.Return | ast.Pass
+_IGNORED = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One numbered step: where it stands, and the statements that are its checks."""
+
+    path: Path
+    line: int
+    title: str
+    checks: tuple[ast.stmt, ...]
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(REPOSITORY)}:{self.line}: {self.title}"
+
+
+def find_steps(path: Path) -> Iterator[Step]:
+    """Yield the numbered steps of a file, in its order."""
+    source = path.read_text()
+    comments = _comments(source)
+    for block in _blocks(ast.parse(source)):
+        column, start, end = block[0].col_offset, block[0].lineno, block[-1].end_lineno or 0
+        before = _end_of_what_precedes(source, start)
+        own = [(line, title) for line, indent, title in comments if indent == column and before < line <= end]
+        for (line, title), following in zip(own, [*(line for line, _ in own[1:]), end + 1], strict=True):
+            body = [statement for statement in block if line < statement.lineno < following]
+            checks = tuple(statement for statement in body if not isinstance(statement, _PARSING))
+            yield Step(path=path, line=line, title=title, checks=checks)
+
+
+def delete(step: Step, source: str) -> str:
+    """Return a file's text without the checks of a step; what is left still compiles."""
+    lines = source.splitlines(keepends=True)
+    for check in step.checks:
+        indent = " " * check.col_offset
+        end = check.end_lineno or check.lineno
+        lines[check.lineno - 1 : end] = [f"{indent}pass\n", *["\n"] * (end - check.lineno)]
+    text = "".join(lines)
+    ast.parse(text)
+    return text
+
+
+def main() -> int:
+    """Delete each step in turn, and say which deletions went unnoticed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folders", nargs="*", default=["runtime/enclaved/verifier"], metavar="FOLDER")
+    parser.add_argument("--tests", action="append", metavar="PATH", help="tests to run (default: tests/verifier)")
+    arguments = parser.parse_args()
+    tests: list[str] = arguments.tests or ["tests/verifier"]
+    steps = [
+        step
+        for folder in arguments.folders
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        for step in find_steps(path)
+    ]
+    with tempfile.TemporaryDirectory() as temporary:
+        tree = _copy(Path(temporary))
+        if not _pass(tree, tests):
+            print("the tests fail before anything is deleted", file=sys.stderr)
+            return 2
+        unnoticed = [step for step in steps if step.checks and _goes_unnoticed(step, tree, tests)]
+    for step in steps:
+        verdict = "UNNOTICED" if step in unnoticed else "noticed" if step.checks else "parses only"
+        print(f"{verdict:12} {step}")
+    deleted = sum(bool(step.checks) for step in steps)
+    print(f"{deleted} steps deleted, {len(unnoticed)} unnoticed, {len(steps) - deleted} parse only")
+    return 1 if unnoticed or not deleted else 0
+
+
+def _goes_unnoticed(step: Step, tree: Path, tests: list[str]) -> bool:
+    path = tree / step.path.relative_to(REPOSITORY)
+    source = path.read_text()
+    path.write_text(delete(step, source))
+    try:
+        return _pass(tree, tests)
+    finally:
+        path.write_text(source)
+
+
+def _copy(temporary: Path) -> Path:
+    tree = temporary / "tree"
+    for folder in ("runtime", "tests"):
+        shutil.copytree(REPOSITORY / folder, tree / folder, ignore=_IGNORED)
+    shutil.copy(REPOSITORY / "pyproject.toml", tree)
+    return tree
+
+
+def _pass(tree: Path, tests: list[str]) -> bool:
+    environment = {**os.environ, "PYTHONPATH": str(tree / "runtime"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, check=False)
+    return run.returncode == 0
+
+
+def _comments(source: str) -> list[tuple[int, int, str]]:
+    """Return line, indent and title of every numbered comment that has a line to itself."""
+    matches = ((number, _STEP.fullmatch(line)) for number, line in enumerate(source.splitlines(), start=1))
+    return [(number, len(match[1]), match[2]) for number, match in matches if match]
+
+
+def _blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    """Yield every list of statements: bodies of functions, branches, loops."""
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+                yield block
+
+
+def _end_of_what_precedes(source: str, start: int) -> int:
+    """Return the line above the comments that stand directly before a block's first statement."""
+    lines = source.splitlines()
+    line = start - 1
+    while line and lines[line - 1].lstrip().startswith("#"):
+        line -= 1
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())
