@@ -106,9 +106,10 @@ class LoopbackBroker:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exit_stack:
+            listeners = await self._listen()
             tasks = await exit_stack.enter_async_context(anyio.create_task_group())
             exit_stack.push_async_callback(self._stop, tasks)
-            for listener in await self._listen():
+            for listener in listeners:
                 tasks.start_soon(self._accept, listener, tasks, name="broker listener")
                 exit_stack.push_async_callback(listener.aclose)
             tasks.start_soon(self._keep_time, name="broker clock")
@@ -118,8 +119,8 @@ class LoopbackBroker:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._exit.__aexit__(kind, error, trace)
+    ) -> None:
+        await self._exit.aclose()  # what the body raised goes on as it is, without an ExceptionGroup round it
 
     def inject(self, publication: Publication) -> ReasonCode:
         """Route a message that no client sent, past the interceptor: the broker's own forgery."""

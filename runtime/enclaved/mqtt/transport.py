@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Protocol
 
 from enclaved.errors import ConfigurationError
-from enclaved.mqtt.addresses import BrokerAddress, parse_broker_url
+from enclaved.mqtt.addresses import BrokerAddress, Scheme, parse_broker_url
 
 __all__ = [
     "DURABLE",
@@ -41,6 +41,7 @@ __all__ = [
     "Observer",
     "Publisher",
     "Role",
+    "Scheme",
     "Session",
     "Tls",
     "Transport",
