@@ -53,10 +53,18 @@ def find_steps(path: Path) -> Iterator[Step]:
         column, start, end = block[0].col_offset, block[0].lineno, block[-1].end_lineno or 0
         before = _end_of_what_precedes(source, start)
         own = [(line, title) for line, indent, title in comments if indent == column and before < line <= end]
-        for (line, title), following in zip(own, [*(line for line, _ in own[1:]), end + 1], strict=True):
+        ends = [line for line, _ in own[1:]] + [end + 1]
+        for (line, title), following in zip(own, ends[: len(own)], strict=True):
             body = [statement for statement in block if line < statement.lineno < following]
-            checks = tuple(statement for statement in body if not isinstance(statement, _PARSING))
-            yield Step(path=path, line=line, title=title, checks=checks)
+            yield Step(path=path, line=line, title=title, checks=tuple(_checks(body, comments)))
+
+
+def _checks(body: list[ast.stmt], comments: list[tuple[int, int, str]]) -> Iterator[ast.stmt]:
+    """Yield the statements of a step that check; a branch that holds further steps is theirs."""
+    for statement in body:
+        holds_steps = any(statement.lineno <= line <= (statement.end_lineno or 0) for line, _, _ in comments)
+        if not isinstance(statement, _PARSING) and not holds_steps:
+            yield statement
 
 
 def delete(step: Step, source: str) -> str:
@@ -87,14 +95,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         tree = _copy(Path(temporary))
         if not _pass(tree, tests):
-            print("the tests fail before anything is deleted", file=sys.stderr)
+            sys.stderr.write("the tests fail before anything is deleted\n")
             return 2
         unnoticed = [step for step in steps if step.checks and _goes_unnoticed(step, tree, tests)]
     for step in steps:
         verdict = "UNNOTICED" if step in unnoticed else "noticed" if step.checks else "parses only"
-        print(f"{verdict:12} {step}")
+        sys.stdout.write(f"{verdict:12} {step}\n")
     deleted = sum(bool(step.checks) for step in steps)
-    print(f"{deleted} steps deleted, {len(unnoticed)} unnoticed, {len(steps) - deleted} parse only")
+    sys.stdout.write(f"{deleted} steps deleted, {len(unnoticed)} unnoticed, {len(steps) - deleted} parse only\n")
     return 1 if unnoticed or not deleted else 0
 
 

@@ -60,6 +60,7 @@ def authenticate_simulated(evidence: Evidence, *, at: datetime, roots: Roots, ch
     check_path([device, root], at=at, roots={fingerprint(root)}, checks=checks)
     # 4. The device's key signs reports and issues nothing.
     public_key = _device_key(device, checks)
+    _check_purpose(device, checks)
     # 5. The report is the device's.
     _check_signature(report, public_key, checks)
     return _claims(report, root)
@@ -69,6 +70,11 @@ def _device_key(device: x509.Certificate, checks: Checks) -> ec.EllipticCurvePub
     public_key = device.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP384R1):
         raise checks.not_authentic("device key", found=type(public_key).__name__, wanted="a key on P-384")
+    return public_key
+
+
+def _check_purpose(device: x509.Certificate, checks: Checks) -> None:
+    """Check that the key may sign and may not issue: another purpose's certificate is not a device's."""
     try:
         is_authority = device.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         may_sign = device.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
@@ -80,7 +86,6 @@ def _device_key(device: x509.Certificate, checks: Checks) -> ec.EllipticCurvePub
         wanted="a key that may sign",
         ok=may_sign and not is_authority,
     )
-    return public_key
 
 
 def _check_signature(report: SimulatedReport, public_key: ec.EllipticCurvePublicKey, checks: Checks) -> None:
