@@ -273,6 +273,7 @@ def _show(answer: Answer, *, elapsed: timedelta) -> Result:
         function=sealing.request.function,
         invocation_id=sealing.request.invocation_id,
         attestation=sealing.session.trust.verified,
+        sealed_bytes=len(sealing.sealed.header) + len(sealing.sealed.ciphertext),
         attempts=answer.attempts,
         round_trip_ms=elapsed / timedelta(milliseconds=1),
     )

@@ -26,6 +26,7 @@ class Passage:
         function: the function's name.
         invocation_id: 16 bytes; the same in result, receipt and the recipients' output.
         attestation: the verified attestation of the key that it was sealed to, with its verdict.
+        sealed_bytes: size of the sealed header and ciphertext that were answered, without an offer.
         attempts: how often it was sent.
         round_trip_ms: from the call to the verified answer, in milliseconds.
     """
@@ -33,6 +34,7 @@ class Passage:
     function: str
     invocation_id: bytes
     attestation: VerifiedAttestation
+    sealed_bytes: int
     attempts: int
     round_trip_ms: float
 
