@@ -112,27 +112,38 @@ class _AiomqttLink:
         self._lost: LinkLostError | None = None
         self._gone = anyio.Event()
         self._paho: PahoClient = client._client  # noqa: SLF001 - the only way to acknowledge by hand
-        self._connected: asyncio.Future[None] = client._connected  # noqa: SLF001 - see _note_disconnect
+        self._connected: asyncio.Future[None] = client._connected  # noqa: SLF001 - see _give_up
         self._take_callbacks()
 
     async def open(self) -> None:
         """Connect.
 
         paho connects in a thread that nothing stops, and a connection that appeared after
-        we gave up would fight the next one for the client id. So this is not cancelled; its
-        parts have deadlines.
+        we gave up would fight the next one for the client id. So a cancelled call still waits
+        for that thread, which has deadlines, but not for CONNACK.
 
         Raises:
             TransportError: the broker cannot be reached, or refuses.
         """
-        try:
+        entered = anyio.Event()
+        errors: list[Exception] = []
+
+        async def enter() -> None:
             with anyio.CancelScope(shield=True):
-                await self._client.__aenter__()
-        except aiomqtt.MqttCodeError as error:
-            code = error.rc.value if isinstance(error.rc, ReasonCode) else None
-            raise TransportError(f"the broker refused the connection: {error.rc}", reason_code=code) from error
-        except (aiomqtt.MqttError, ValueError) as error:  # a host name that is none is a ValueError
-            raise TransportError(f"the broker cannot be reached: {error}") from error
+                try:
+                    await self._client.__aenter__()
+                except (aiomqtt.MqttError, ValueError) as error:  # a host name that is none is a ValueError
+                    errors.append(error)
+                entered.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(enter, name="mqtt connect")
+            try:
+                await entered.wait()
+            finally:
+                self._give_up("given up")
+        if errors:
+            raise _unreachable(errors[0]) from errors[0]
 
     def send_without_delay(self) -> None:
         """Set TCP_NODELAY, under TLS and WebSockets too: Nagle's algorithm costs 44 ms an exchange."""
@@ -146,7 +157,7 @@ class _AiomqttLink:
         """Say goodbye if the connection stands, and leave no socket and no task behind."""
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_CLOSE_S):
-                if self._lost is None and self._connected.done() and self._connected.exception() is None:
+                if self._connected.done() and self._connected.exception() is None and self._lost is None:
                     try:
                         await self._client.__aexit__(None, None, None)
                     except aiomqtt.MqttError as error:
@@ -227,8 +238,12 @@ class _AiomqttLink:
 
     def _note_disconnect(self, code: ReasonCode, *, by_broker: bool) -> None:
         self._lose(str(code), code.value if by_broker else None)
-        if not self._connected.done():  # aiomqtt would wait for a CONNACK until its deadline
-            self._connected.set_exception(aiomqtt.MqttError("closed before it was accepted"))
+        self._give_up("closed before it was accepted")
+
+    def _give_up(self, reason: str) -> None:
+        """Stop waiting for CONNACK, for which aiomqtt would wait until its deadline."""
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(reason))
 
     def _on_failure(self, future: asyncio.Future[None]) -> None:
         error = None if future.cancelled() else future.exception()
@@ -260,6 +275,12 @@ class _AiomqttLink:
         settled = self._settled.pop(packet_id, None)
         if settled is not None:
             settled(code.value)
+
+
+def _unreachable(error: Exception) -> TransportError:
+    if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
+        return TransportError(f"the broker refused the connection: {error.rc}", reason_code=error.rc.value)
+    return TransportError(f"the broker cannot be reached: {error}")
 
 
 def _acknowledge_nothing() -> None:
