@@ -59,7 +59,9 @@ def as_text(value: object) -> str:
         At most 513 printable characters; "nothing" for None and for what is empty.
     """
     text = _plain(as_json(value)) or "nothing"
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _LONGEST + 1])
+    escaped = text[: _LONGEST + 1]
+    if not escaped.isprintable():
+        escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
     return escaped if len(escaped) <= _LONGEST else escaped[:_LONGEST] + "…"
 
 

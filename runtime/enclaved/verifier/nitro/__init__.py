@@ -1,0 +1,1 @@
+"""AWS Nitro Enclaves attestation documents: README.md lists the checks, their sources and the policy keys."""
