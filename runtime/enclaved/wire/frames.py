@@ -176,9 +176,9 @@ class FrameReader:
             end = _LENGTH + length
             if len(self._buffer) < end:
                 break
-            body = bytes(memoryview(self._buffer)[_LENGTH:end])
+            # Removed only once it is read: after a bad frame nobody can say where the next begins.
+            frames.append(_decode_frame(bytes(self._buffer[_LENGTH:end])))
             del self._buffer[:end]
-            frames.append(_decode_frame(body))
         return frames
 
 
