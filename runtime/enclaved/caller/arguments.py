@@ -15,7 +15,8 @@ from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.verifier.policy import Policy
 from enclaved.verifier.policy_document import read_policy
 from enclaved.wire.bundle import FunctionEntry
-from enclaved.wire.limits import MAX_CONTENT_TYPE, MAX_PAYLOAD
+from enclaved.wire.limits import MAX_PAYLOAD
+from enclaved.wire.text import check_content_type
 from enclaved.wire.topics import check_name, check_topic
 
 __all__ = ["Settings", "check_arguments", "check_size", "read_settings"]
@@ -99,16 +100,14 @@ def check_arguments(function: str, payload: bytes, *, timeout: float, content_ty
     """
     try:
         check_name(function, what="function")
+        check_content_type(content_type, what="content_type")
         if topic is not None:
             check_topic(topic, what="topic")
     except ProtocolError as error:
-        raise ConfigurationError(error.what, error.reason, remedy="Correct the name") from error
+        raise ConfigurationError(error.what, error.reason, remedy="Correct it; nothing was sealed") from error
     if len(payload) > MAX_PAYLOAD:
         problem = f"{len(payload)} bytes, more than the {MAX_PAYLOAD} that a message carries"
         raise ConfigurationError("payload", problem, remedy="Send it in parts; nothing was sealed")
-    if len(content_type) > MAX_CONTENT_TYPE or not content_type.isascii():
-        problem = f"more than {MAX_CONTENT_TYPE} characters, or not ASCII"
-        raise ConfigurationError("content_type", problem, remedy="Give a media type, or nothing")
     if not timeout > 0:
         raise ConfigurationError("timeout", "leaves no time for an answer", remedy="Give seconds above 0")
 

@@ -28,7 +28,7 @@ __all__ = ["Candidate", "Chosen", "Discovery"]
 
 _SETTLE_S = 0.1  # retained announcements follow the subscription at once; a random choice waits for all of them
 _REFUSE_S = 0.5  # how long a better announcement is waited for before a refusal is final
-_LEAST_CHALLENGE_S = 2.0
+_SHARE_S = 2.0  # for a challenge while other candidates are left; a slow TPM signs within one
 _MAX_TRUSTS = 128
 
 Refusal = EvidenceError | AppraisalError
@@ -193,7 +193,7 @@ class Discovery:
         while left:
             verified = left.pop(int.from_bytes(self._random(8), "big") % len(left))
             remaining_s = deadline - anyio.current_time()
-            share_s = remaining_s if not left else max(_LEAST_CHALLENGE_S, remaining_s / (len(left) + 1))
+            share_s = remaining_s if not left else _SHARE_S
             try:
                 trust = await self._trust(verified, timeout_s=min(share_s, remaining_s))
             except (EvidenceError, AppraisalError, NoAnswer) as error:
@@ -204,34 +204,39 @@ class Discovery:
 
     async def _trust(self, announced: VerifiedAttestation, *, timeout_s: float) -> Trust:
         deadline = anyio.current_time() + timeout_s
-        with anyio.CancelScope(deadline=deadline):
-            lock = self._locks.setdefault(announced.bundle.runtime_id, anyio.Lock())
-            async with lock:  # invocations that start together challenge a runtime once
-                trust = self._trusts.get(announced.bundle_digest)
-                if trust is None:
-                    trust = await self._make_trust(announced, deadline=deadline)
-                    self._keep(trust)
-                trust.learn(announced.encoded)
-                return trust
-        raise NoAnswer("challenge", timeout_s=timeout_s)
+        lock = self._locks.setdefault(announced.bundle.runtime_id, anyio.Lock())
+        with anyio.CancelScope(deadline=deadline) as waiting:
+            await lock.acquire()  # invocations that start together challenge a runtime once
+        if waiting.cancelled_caught:
+            raise NoAnswer("challenge", timeout_s=timeout_s)
+        try:
+            trust = self._trusts.get(announced.bundle_digest)
+            if trust is None:
+                trust = await self._make_trust(announced, timeout_s=timeout_s, deadline=deadline)
+                self._keep(trust)
+        finally:
+            lock.release()
+        trust.learn(announced.encoded)
+        return trust
 
-    async def _make_trust(self, announced: VerifiedAttestation, *, deadline: float) -> Trust:
+    async def _make_trust(self, announced: VerifiedAttestation, *, timeout_s: float, deadline: float) -> Trust:
         if self._vetting.policy.freshness.challenge:
-            trust = await self._challenge(announced, deadline=deadline)
+            trust = await self._challenge(announced, timeout_s=timeout_s, deadline=deadline)
         else:
             trust = self._vetting.trusted(announced, announced=announced)
         self._observer(Progress(step=Step.VERIFIED, runtime_id=trust.runtime_id))
         return trust
 
-    async def _challenge(self, announced: VerifiedAttestation, *, deadline: float) -> Trust:
+    async def _challenge(self, announced: VerifiedAttestation, *, timeout_s: float, deadline: float) -> Trust:
         runtime_id, nonce, sent = announced.bundle.runtime_id, self._random(NONCE_SIZE), 0
         failure: Refusal | None = None
         with self._challenges.expect(nonce) as answer:
             while anyio.current_time() < deadline:
-                await self._challenges.send(runtime_id, nonce)
-                self._observer(Progress(step=Step.CHALLENGED, runtime_id=runtime_id))
                 again = min(anyio.current_time() + resend_delay(sent), deadline)
                 sent += 1
+                with anyio.CancelScope(deadline=again):
+                    await self._challenges.send(runtime_id, nonce)
+                self._observer(Progress(step=Step.CHALLENGED, runtime_id=runtime_id))
                 try:
                     trust = await self._answered(answer, announced, nonce=nonce, until=again)
                 except (EvidenceError, AppraisalError) as error:
@@ -239,7 +244,7 @@ class Discovery:
                     continue
                 if trust is not None:
                     return trust
-        raise failure or NoAnswer("challenge", timeout_s=resend_delay(0))
+        raise failure or NoAnswer("challenge", timeout_s=timeout_s)
 
     async def _answered(
         self, answer: ChallengeAnswer, announced: VerifiedAttestation, *, nonce: bytes, until: float

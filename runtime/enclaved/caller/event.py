@@ -23,7 +23,6 @@ from enclaved.verifier.checks import Check, Checks
 from enclaved.verifier.moment import Mode
 from enclaved.verifier.policy import Policy
 from enclaved.verifier.roots import RELEASED_ROOTS, Roots
-from enclaved.wire.attestation import evidence_digest
 from enclaved.wire.hpke import PrivateKey
 from enclaved.wire.receipt import Receipt, ReceiptClaims, output_commitment
 from enclaved.wire.sealed_output import OutputBody, OutputHeader, open_output
@@ -103,25 +102,24 @@ def open_event_output(
     entry = check_function(verified, policy, claims.function)
     # 5. The receipt is signed by that bundle's receipt key.
     check_signature(receipt, bundle=verified.bundle, bundle_digest=verified.bundle_digest, checks=checks)
-    # 6. It names this very evidence.
-    checks.equal("receipt.evidence_digest", found=claims.evidence_digest, wanted=evidence_digest(encoded))
-    # 7. What ran is the function of the bundle.
+    # 6. What ran is the function of the bundle.
     check_function_claims(claims, entry, checks=checks)
-    # 8. It ran as isolated as the bundle promised and the policy demands.
+    # 7. It ran as isolated as the bundle promised and the policy demands.
     check_isolation(claims, entry, policy, checks=checks)
-    # 9. Runtime, bundle and function are those of the header in clear, by which a recipient sorts.
+    # 8. Runtime, bundle and function are those of the header in clear, by which a recipient sorts.
     _check_header(header, verified, claims, checks)
-    # 10. It is the receipt of this invocation.
+    # 9. It is the receipt of this invocation.
     checks.equal("receipt.invocation_id", found=claims.invocation_id, wanted=body.invocation_id)
-    # 11. It states this outcome.
+    # 10. It states this outcome.
     checks.equal("receipt.outcome", found=claims.outcome, wanted=body.code)
-    # 12. It commits to this output.
+    # 11. It commits to this output.
     ours = output_commitment(body.result_salt, body.content_type, body.output)
     checks.equal("receipt.output_commitment", found=claims.output_commitment, wanted=ours)
     return _event(body, claims, verified, checks)
 
 
 def _attestation(receipt: Receipt, checks: Checks) -> bytes:
+    """Return the attestation beside a receipt; one that the receipt does not name was not read at all."""
     if receipt.attestation is None:
         raise checks.not_authentic("attestation", found=None, wanted="one that speaks for the receipt's key")
     return receipt.attestation

@@ -32,7 +32,7 @@ from enclaved.verifier.policy import Policy
 from enclaved.verifier.roots import RELEASED_ROOTS, Roots
 from enclaved.verifier.shown import JsonValue, as_json
 from enclaved.verifier.verdict import Verdict, Verification
-from enclaved.wire.attestation import challenge_root, decode_attestation, evidence_digest
+from enclaved.wire.attestation import challenge_root, decode_attestation
 from enclaved.wire.bundle import binding, bundle_digest, decode_bundle
 from enclaved.wire.receipt import Receipt, ReceiptClaims
 
@@ -110,6 +110,7 @@ class _Parts:
 
 
 def _attestation(receipt: Receipt, checks: Checks) -> bytes:
+    """Return the attestation beside a receipt; one that the receipt does not name was not read at all."""
     if receipt.attestation is None:
         wanted = "the attestation that speaks for the receipt's key"
         raise checks.unreadable("attestation", found=None, wanted=wanted)
@@ -174,14 +175,12 @@ def _check_receipt(parts: _Parts, policy: Policy | None, checks: Checks) -> None
     bundle = decode_bundle(parts.bundle)
     # 1. Signed by the receipt key of the bundle that the evidence speaks for.
     check_signature(parts.receipt, bundle=bundle, bundle_digest=digest, checks=checks)
-    # 2. It names the very attestation that lies in the file.
-    checks.equal("receipt.evidence_digest", found=claims.evidence_digest, wanted=evidence_digest(parts.encoded))
-    # 3. It names the runtime whose bundle that is.
+    # 2. It names the runtime whose bundle that is.
     checks.equal("receipt.runtime_id", found=claims.runtime_id, wanted=bundle.runtime_id)
-    # 4. What ran is a function of the bundle, by name, code and engine.
+    # 3. What ran is a function of the bundle, by name, code and engine.
     entry = bundle.function(claims.function)
     if entry is None:
         raise checks.not_authentic("receipt.function", found=claims.function, wanted="a function of the bundle")
     check_function_claims(claims, entry, checks=checks)
-    # 5. It ran as isolated as the bundle promised and the policy demands.
+    # 4. It ran as isolated as the bundle promised and the policy demands.
     check_isolation(claims, entry, policy, checks=checks)
