@@ -30,7 +30,10 @@ from enclaved.wire.invocation import InvocationBody, open_invocation, request_di
 from enclaved.wire.limits import MAX_EXPIRY_MS
 from enclaved.wire.session import SessionKeys, open_offer, session_id
 
-__all__ = ["Admission", "Core", "Dead", "Dropped", "Hinted", "Joined", "Replied", "Run"]
+__all__ = ["MAX_EPOCHS", "Admission", "Core", "Dead", "Dropped", "Hinted", "Joined", "Replied", "Run"]
+
+MAX_EPOCHS = 4
+"""How many epochs may answer at once: by their times two do, and strangers who fill a table bring on the next early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -41,12 +44,14 @@ class Run:
         request: what to answer.
         function: what to run.
         entry: the same, as the bundle names it.
+        load: where it counts; an invocation may outlive its epoch, and the function's place in the tables.
         start_within_s: refuse it when it has not started by then.
     """
 
     request: Request
     function: RegisteredFunction
     entry: FunctionEntry
+    load: FunctionLoad
     start_within_s: float
 
 
@@ -113,6 +118,8 @@ class Core:
             loads: how busy each function is, by name and digest, of all epochs that still answer.
         """
         self._epochs[epoch.key_id] = epoch
+        while len(self._epochs) > MAX_EPOCHS:  # its callers are told to verify the new one, and seal again
+            self._epochs.popitem(last=False)
         self._loads = loads
         self.wants_new_epoch = False
 
@@ -189,7 +196,7 @@ class Core:
             host_time=self._clock.now(),
             random=self._random,
         )
-        self._loads[_load_key(run)].finish(execution.duration_ms / 1000)
+        run.load.finish(execution.duration_ms / 1000)
         return answered, self._settle(run.request, answered)
 
     def refuse_unstarted(self, run: Run, code: str) -> tuple[Answered, list[object]]:
@@ -202,7 +209,7 @@ class Core:
         Returns:
             The sealed refusal, and all who wait for it.
         """
-        self._loads[_load_key(run)].abandon()
+        run.load.abandon()
         answered = answer_refusal(run.request, code, random=self._random)
         return answered, self._settle(run.request, answered)
 
@@ -220,14 +227,15 @@ class Core:
         entry = request.epoch.keys.bundle.function(header.function)
         if function is None or entry is None:
             return self._refuse_and_keep(session, request, "function_unknown")
-        code, start_within_s = self._refusal(request, function)
+        load = self._loads[function.manifest.name, function.digest]
+        code, start_within_s = self._refusal(request, function, load)
         if code is not None:
             return self._refuse_and_keep(session, request, code)
         session.pending[header.sequence] = Pending(request_digest=request.digest, waiters=[waiter])
-        self._loads[function.manifest.name, function.digest].admit()
-        return Run(request=request, function=function, entry=entry, start_within_s=start_within_s)
+        load.admit()
+        return Run(request=request, function=function, entry=entry, load=load, start_within_s=start_within_s)
 
-    def _refusal(self, request: Request, function: RegisteredFunction) -> tuple[str | None, float]:
+    def _refusal(self, request: Request, function: RegisteredFunction, load: FunctionLoad) -> tuple[str | None, float]:
         """Return why a new request is refused, or None and the seconds within which it has to start."""
         if not function.may_be_called_by(request.keys.caller):
             return "caller_refused", 0.0
@@ -236,7 +244,7 @@ class Core:
         left_ms = min(request.header.expires_at - unix_ms(self._clock.now()), MAX_EXPIRY_MS)
         if left_ms <= 0:
             return "expired", 0.0
-        if not self._loads[function.manifest.name, function.digest].can_start_within(left_ms / 1000):
+        if not load.can_start_within(left_ms / 1000):
             return "overloaded", 0.0
         return None, left_ms / 1000
 
@@ -303,7 +311,3 @@ def _hint(header: InvocationHeader, code: HintCode) -> Hinted | Dead | Dropped:
     if header.response_topic is not None:
         return Hinted(reply=encode_hint(Hint(v=1, hint=code, session_id=header.session_id, sequence=header.sequence)))
     return Dropped() if code == "malformed" else Dead()
-
-
-def _load_key(run: Run) -> tuple[str, str]:
-    return run.function.manifest.name, run.function.digest

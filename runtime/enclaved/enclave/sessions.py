@@ -29,7 +29,7 @@ class SessionBounds:
     Attributes:
         sessions: all of them; strangers get at most half.
         per_key: sessions of one listed key.
-        evicted: ids of evicted sessions, 16 bytes each, that are remembered.
+        evicted: ids of evicted sessions, 16 bytes each, that are remembered; strangers cause at most half.
         answer_bytes: sealed answers of all sessions; strangers' get at most half.
         session_answer_bytes: sealed answers of one session.
     """
@@ -107,8 +107,8 @@ class SessionTable:
         return session_id in self._evicted
 
     def has_room(self) -> bool:
-        """Tell whether any session could still be opened; asked before any public-key work."""
-        return len(self._evicted) < self._bounds.evicted or len(self) < self._bounds.sessions // 2
+        """Tell whether anybody's session could still be opened; asked before any public-key work, so of nobody yet."""
+        return len(self._evicted) < self._bounds.evicted or len(self) < self._bounds.sessions
 
     def open(self, keys: SessionKeys) -> Session:
         """Open a session whose offer was opened for the first time.
@@ -142,7 +142,8 @@ class SessionTable:
 
     def _make_room(self, listed_caller: bytes | None) -> None:
         if listed_caller is None:
-            if len(self._strangers) >= self._bounds.sessions // 2:
+            if len(self._strangers) >= self._bounds.sessions // 2 or len(self) >= self._bounds.sessions:
+                self._check_memory(self._bounds.evicted // 2)
                 self._evict_idle(self._strangers)
             return
         own = self._by_key.get(listed_caller, OrderedDict())
@@ -153,13 +154,16 @@ class SessionTable:
             self._evict_idle(self._strangers if self._has_idle(self._strangers) else self._listed)
 
     def _evict_idle(self, table: OrderedDict[bytes, Session], *, among: OrderedDict[bytes, None] | None = None) -> None:
-        if len(self._evicted) >= self._bounds.evicted:
-            raise SessionTableFullError  # an id that is not remembered could be opened a second time
+        self._check_memory(self._bounds.evicted)
         for session_id in among if among is not None else table:
             if not table[session_id].pending:
                 self._evict(table, session_id)
                 return
         raise SessionTableFullError
+
+    def _check_memory(self, most: int) -> None:
+        if len(self._evicted) >= most:
+            raise SessionTableFullError  # an id that is not remembered could be opened a second time
 
     def _evict(self, table: OrderedDict[bytes, Session], session_id: bytes) -> None:
         session = table.pop(session_id)
