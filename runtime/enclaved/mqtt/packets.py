@@ -12,7 +12,8 @@ pass, it becomes a `PacketError` like every other failure.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 import mqtt5
 from mqtt5 import (
@@ -68,8 +69,12 @@ __all__ = [
     "UnsubAckReasonCode",
     "UnsubscribePacket",
     "Will",
+    "build_packet",
     "encode_packet",
 ]
+
+_P = ParamSpec("_P")
+_PacketT = TypeVar("_PacketT", bound=Packet | TopicFilter)
 
 LARGEST_PACKET: Final = 268_435_460
 """The most that four bytes of remaining length can announce, header included."""
@@ -150,6 +155,18 @@ def _parse(data: bytes, *, header: int) -> Packet:
     if size != len(data):
         raise PacketError("packet", "ends elsewhere for the codec", reason_code=ReasonCode.MALFORMED_PACKET)
     return packet
+
+
+def build_packet(kind: Callable[_P, _PacketT], *arguments: _P.args, **fields: _P.kwargs) -> _PacketT:
+    """Construct a packet, or a topic filter of one, from values that may not fit it.
+
+    Raises:
+        PacketError: they do not; the codec's own constructors raise several things.
+    """
+    try:
+        return kind(*arguments, **fields)
+    except BaseException as error:  # a PanicException is no Exception
+        raise _refusal(error, "cannot be built") from error
 
 
 def encode_packet(packet: Packet) -> bytes:

@@ -89,7 +89,8 @@ class Interceptor(Protocol):
 
     It sees each publication before it is routed, wills included, and answers with what
     is routed instead: nothing (dropped), the same, several, delayed, on another topic.
-    A publisher whose message was dropped or held back is told success.
+    A publisher whose message was dropped or held back is told success. What no packet can
+    carry (a topic with a wildcard, say) is dropped on its way out.
     """
 
     def __call__(self, publication: Publication) -> Sequence[Routed]:

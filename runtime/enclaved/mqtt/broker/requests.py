@@ -20,6 +20,7 @@ from enclaved.mqtt.packets import (
     UnsubAckPacket,
     UnsubAckReasonCode,
     UnsubscribePacket,
+    build_packet,
 )
 from enclaved.mqtt.topic_filters import parse_topic_filter
 
@@ -55,11 +56,16 @@ def publication_of(packet: PublishPacket, *, publisher: str, now: float) -> Publ
 
 
 def publish_packet(outgoing: Outgoing, *, now: float) -> PublishPacket:
-    """Write what a client is sent; of its expiry what is left (section 3.3.2.3.3)."""
+    """Write what a client is sent; of its expiry what is left (section 3.3.2.3.3).
+
+    Raises:
+        PacketError: no packet can carry it; only an interceptor makes such a message.
+    """
     waiting = outgoing.waiting
     publication = waiting.publication
     expires_at = publication.expires_at
-    return PublishPacket(
+    return build_packet(
+        PublishPacket,
         publication.topic,
         publication.payload,
         qos=QoS.AT_LEAST_ONCE if waiting.qos else QoS.AT_MOST_ONCE,
