@@ -8,7 +8,6 @@ state folder, where the alarms of the event function are sealed to a key made ju
 from __future__ import annotations
 
 import base64
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,13 +83,10 @@ async def _demo(settings: Settings, state: StateFolder) -> tuple[LocalRuntime, l
     functions, key = copy_examples(folder, random=system_random)
     options = RuntimeOptions(functions=folder, settings=settings, embedded_broker=True)
     with errors_console.status("starting broker, enclave and gateway"):
-        async with AsyncExitStack() as stack:
-            runtime = await stack.enter_async_context(local_runtime(options, state=state, observer=lambda event: None))
+        async with local_runtime(options, state=state, observer=lambda event: None) as runtime:
             policy = await _own_policy(settings, runtime)
-            caller = await stack.enter_async_context(
-                Caller.connect(runtime.broker, namespace=runtime.namespace, policy=policy)
-            )
-            done = [await _call(caller, each, runtime=runtime, policy=policy, key=key) for each in functions]
+            async with Caller.connect(runtime.broker, namespace=runtime.namespace, policy=policy) as caller:
+                done = [await _call(caller, each, runtime=runtime, policy=policy, key=key) for each in functions]
     return runtime, done
 
 

@@ -7,11 +7,11 @@ the development broker, where nobody names another, lives in this one.
 from __future__ import annotations
 
 import os
-import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,48 +91,60 @@ async def local_runtime(
     """
     settings = options.settings
     runtime_id = settings.runtime_id or state.runtime_id(random=system_random)
-    async with AsyncExitStack() as stack:
-        broker = await _broker(options, stack, observer)
-        link_folder = Path(tempfile.mkdtemp(prefix="enclaved-link-"))  # private, and short enough for a socket's path
-        stack.callback(shutil.rmtree, link_folder, ignore_errors=True)
-        link = settings.link or f"unix:{link_folder / 'link'}"
-        enclave = Child("enclave", _enclave_command(options, state, runtime_id, link), observer=observer)
-        gateway = Child("gateway", _gateway_command(settings, broker, link), observer=observer)
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.push_async_callback(_stop, gateway, enclave, tasks.cancel_scope)
-        with anyio.fail_after(_READY_S):
-            ready = await tasks.start(enclave.keep, name="enclave")
-            await tasks.start(gateway.keep, name="gateway")
-        yield LocalRuntime(
-            broker=broker,
-            namespace=settings.namespace,
-            runtime_id=runtime_id,
-            device=ready["device"],
-            embedded_broker=options.embedded_broker,
-            functions=tuple(ready["functions"]),
-            gateway_pid=gateway.pid,
-            enclave_pid=enclave.pid,
-        )
+    async with _broker(options, observer) as broker:
+        with tempfile.TemporaryDirectory(prefix="enclaved-link-") as folder:  # private, and short enough for a socket
+            link = settings.link or f"unix:{folder}/link"
+            enclave = Child("enclave", _enclave_command(options, state, runtime_id, link), observer=observer)
+            gateway = Child("gateway", _gateway_command(settings, broker, link), observer=observer)
+            async with anyio.create_task_group() as tasks:
+                try:
+                    with anyio.fail_after(_READY_S):
+                        ready = await tasks.start(enclave.keep, name="enclave")
+                        await tasks.start(gateway.keep, name="gateway")
+                    yield LocalRuntime(
+                        broker=broker,
+                        namespace=settings.namespace,
+                        runtime_id=runtime_id,
+                        device=ready["device"],
+                        embedded_broker=options.embedded_broker,
+                        functions=tuple(ready["functions"]),
+                        gateway_pid=gateway.pid,
+                        enclave_pid=enclave.pid,
+                    )
+                finally:
+                    await _stop(gateway, enclave)
+                    tasks.cancel_scope.cancel()
 
 
-async def _stop(gateway: Child, enclave: Child, scope: anyio.CancelScope) -> None:
+async def _stop(gateway: Child, enclave: Child) -> None:
     """End the gateway first, so that it can answer and acknowledge what is under way."""
     with anyio.CancelScope(shield=True):
         await gateway.stop(within_s=_GATEWAY_STOP_S)
         await enclave.stop(within_s=_ENCLAVE_STOP_S)
-    scope.cancel()
 
 
-async def _broker(options: RuntimeOptions, stack: AsyncExitStack, observer: Callable[[ChildEvent], None]) -> str:
+@asynccontextmanager
+async def _broker(options: RuntimeOptions, observer: Callable[[ChildEvent], None]) -> AsyncIterator[str]:
+    """Yield the broker's URL: the one that is named, or that of a development broker that runs meanwhile."""
     if not options.embedded_broker:
-        return options.settings.broker_url
+        yield options.settings.broker_url
+        return
     wanted = parse_broker_url(DEFAULT_BROKER).port
-    try:
-        broker = await stack.enter_async_context(LoopbackBroker(port=wanted))
-    except OSError:
-        broker = await stack.enter_async_context(LoopbackBroker(port=0))
-        observer(ChildEvent(child="broker", event="moved", fields={"wanted": wanted, "port": broker.port}))
-    return f"mqtt://127.0.0.1:{broker.port}"
+    port = wanted if _is_free(wanted) else 0
+    async with LoopbackBroker(port=port) as broker:
+        if broker.port != wanted:
+            observer(ChildEvent(child="broker", event="moved", fields={"wanted": wanted, "port": broker.port}))
+        yield f"mqtt://127.0.0.1:{broker.port}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _enclave_command(options: RuntimeOptions, state: StateFolder, runtime_id: str, link: str) -> Sequence[str]:

@@ -43,11 +43,13 @@ def up(settings: Settings, json: Json = False) -> None:
 async def _up(settings: Settings, state: StateFolder, voice: UpVoice) -> None:
     options = RuntimeOptions(functions=settings.functions, settings=settings, embedded_broker=settings.broker is None)
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_stop_on_signal, tasks.cancel_scope, name="signals")
+        stop = _Stop(tasks.cancel_scope)
+        await tasks.start(stop.listen, name="signals")
         async with local_runtime(options, state=state, observer=voice.tell) as runtime:
             policy = settings.policy or await _write_policy(settings, runtime, state)
             voice.ready(runtime, policy)
-            await anyio.sleep_forever()
+            await stop.wait()
+        tasks.cancel_scope.cancel()
 
 
 async def _write_policy(settings: Settings, runtime: LocalRuntime, state: StateFolder) -> Path:
@@ -58,11 +60,24 @@ async def _write_policy(settings: Settings, runtime: LocalRuntime, state: StateF
     return write_own_policy(drafted_policy(encoded, at=SystemClock().now()), state=state.path)
 
 
-async def _stop_on_signal(
-    scope: anyio.CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
-            return
+class _Stop:
+    """The wish to stop: in good order while the runtime serves, at once while it still starts."""
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+        self._wished = anyio.Event()
+        self._serving = False
+
+    async def wait(self) -> None:
+        """Serve until somebody wishes to stop."""
+        self._serving = True
+        await self._wished.wait()
+
+    async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Take SIGTERM and SIGINT as the wish; a second one does not wait for good order."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async for _ in signals:
+                if self._wished.is_set() or not self._serving:
+                    self._scope.cancel()
+                self._wished.set()
