@@ -43,9 +43,9 @@ class Answer(NamedTuple):
     status: Status
     body: bytes
 
-    def encode(self) -> list[bytes]:
-        """Return the answer as parts to be sent one after the other."""
-        return [_HEADER.pack(self.status, len(self.body)), self.body]
+    def encode(self) -> bytes:
+        """Return the answer as it is sent: in one piece, so that its reader wakes up once."""
+        return _HEADER.pack(self.status, len(self.body)) + self.body
 
 
 class AnswerReader:

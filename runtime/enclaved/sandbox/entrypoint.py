@@ -18,7 +18,7 @@ __all__ = ["load"]
 class _SourceLoader(SourceFileLoader):
     """Compiles a module from its source, every time."""
 
-    def path_stats(self, path: str) -> Mapping[str, Never]:  # type: ignore[explicit-override]  # new in 3.12
+    def path_stats(self, path: str) -> Mapping[str, Never]:
         raise OSError("compilations are not cached")  # importlib then reads the source
 
 

@@ -1,7 +1,9 @@
 """One invocation: a spare is taken, given the input, and judged by what it does.
 
-Until the input is written nothing has happened, so a worker that died as a spare is
-replaced by another. From then on the invocation has run, whatever becomes of it.
+Until a worker has read the input nothing has happened, so one that dies before is
+replaced by another. After that it is judged by how it ended; only when its zygote
+died with it, so that nobody knows, is the invocation run once more: execution is at
+least once, and a function has nothing but its output to act by.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.outcome import Execution, Outcome
 from enclaved.sandbox.pool import Pool
 from enclaved.sandbox.verdict import from_answer, from_ending
-from enclaved.sandbox.worker import BURIAL_S, Condition, Worker
+from enclaved.sandbox.worker import Condition, InputUnreadError, Worker
 
 __all__ = ["Invoker"]
 
 _SPOKE_UNASKED: Final = b"wrote to its channel before it had an input"
+
+
+class _WorkerLostError(SandboxError):
+    """A worker and its zygote died: whether the function ran is not known."""
 
 
 class Invoker:
@@ -52,51 +58,55 @@ class Invoker:
         Raises:
             OverloadedError: no worker was free in time.
             ProtocolError: the payload is larger than the function takes.
-            SandboxError: the sandbox failed.
+            SandboxError: the sandbox failed, or the function was stopped.
         """
         limit = self._function.limits.input_bytes
         if len(payload) > limit:
             raise ProtocolError("input", f"it is longer than {limit} bytes")
         start_by = anyio.current_time() + timeout_s
-        worker = await self._take(start_by)
-        if worker.condition() is Condition.DEAD:  # perhaps for want of memory on the host: try another one
-            worker.dismiss()
+        has_met_death = has_been_lost = False
+        while True:
             worker = await self._take(start_by)
-        try:
-            return await self._run(worker, payload)
-        finally:
-            worker.dismiss()
+            try:
+                return await self._run(worker, payload)
+            except InputUnreadError:
+                await worker.end()
+                if has_met_death and not worker.is_lost:  # one may die for want of memory on the host, not two
+                    return self._report(worker, *self._explain_death(worker))
+                has_met_death = has_met_death or not worker.is_lost
+            except _WorkerLostError:
+                if has_been_lost:
+                    raise
+                has_been_lost = True
+            finally:
+                worker.dismiss()
 
     async def _take(self, start_by: float) -> Worker:
-        """Take a worker that is not lost together with its zygote."""
         try:
             with anyio.fail_after(start_by - anyio.current_time()):
-                while True:
-                    worker = await self._pool.take()
-                    try:
-                        if worker.condition() is not Condition.DEAD or not await worker.is_lost():
-                            return worker
-                    except BaseException:
-                        worker.dismiss()
-                        raise
-                    worker.dismiss()
+                return await self._pool.take()
         except TimeoutError as error:
             raise OverloadedError(f"function {self._function.name}: no process was free in time") from error
 
     async def _run(self, worker: Worker, payload: bytes) -> Execution:
         began = self._clock.monotonic()
-        condition = worker.condition()
-        match condition:
-            case Condition.LOADED:
-                outcome, output = await self._exchange(worker, payload)
-            case Condition.DEAD:
-                outcome, output = await self._explain_death(worker)
-            case Condition.DISOBEDIENT:
-                outcome, output = Outcome.FUNCTION_FAILED, _SPOKE_UNASKED
-            case Condition.TOO_SLOW | Condition.LOADING:
-                outcome, output = Outcome.TIME_LIMIT, f"its module did not load within {LOAD_TIME_S:.0f} s".encode()
-        duration_ms = (self._clock.monotonic() - began) * 1000
+        outcome, output = await self._judge(worker, payload)
+        return self._report(worker, outcome, output, began=began)
+
+    def _report(self, worker: Worker, outcome: Outcome, output: bytes, *, began: float | None = None) -> Execution:
+        duration_ms = 0.0 if began is None else (self._clock.monotonic() - began) * 1000
         return Execution(outcome=outcome, output=output, log=worker.log.text(), duration_ms=duration_ms)
+
+    async def _judge(self, worker: Worker, payload: bytes) -> tuple[Outcome, bytes]:
+        match worker.condition():
+            case Condition.LOADED:
+                return await self._exchange(worker, payload)
+            case Condition.DEAD:
+                raise InputUnreadError("a spare died")
+            case Condition.DISOBEDIENT:
+                return Outcome.FUNCTION_FAILED, _SPOKE_UNASKED
+            case Condition.TOO_SLOW | Condition.LOADING:
+                return Outcome.TIME_LIMIT, f"its module did not load within {LOAD_TIME_S:.0f} s".encode()
 
     async def _exchange(self, worker: Worker, payload: bytes) -> tuple[Outcome, bytes]:
         limits = self._function.limits
@@ -104,27 +114,23 @@ class Invoker:
             with anyio.fail_after(limits.time_ms / 1000):
                 answer = await worker.exchange(payload, output_bytes=limits.output_bytes)
         except TimeoutError:
-            await self._end(worker)
+            await worker.end()
             return Outcome.TIME_LIMIT, f"did not end within {limits.time_ms} ms".encode()
         except OutputTooLargeError as error:
-            await self._end(worker)
+            await worker.end()
             return Outcome.OUTPUT_TOO_LARGE, error.reason.encode()
         except NoAnswerError:
-            return await self._explain_death(worker)
+            await worker.end()
+            return self._explain_death(worker)
         except ProtocolError as error:
-            await self._end(worker)
+            await worker.end()
             return Outcome.FUNCTION_FAILED, f"its answer does not follow the protocol: {error.reason}".encode()
         return from_answer(answer)
 
-    async def _explain_death(self, worker: Worker) -> tuple[Outcome, bytes]:
-        await self._end(worker)
+    def _explain_death(self, worker: Worker) -> tuple[Outcome, bytes]:
         child = worker.child
+        if child.ending is None and not child.problem:
+            raise _WorkerLostError(f"function {self._function.name}: a worker was lost with its zygote")
         if child.ending is None or not worker.is_confined:
-            reason = child.problem or "a worker was lost before it could be told how"
-            raise SandboxError(f"function {self._function.name}: {reason}")
+            raise SandboxError(f"function {self._function.name}: {child.problem or 'a worker cannot be confined'}")
         return from_ending(child.ending, self._assignment)
-
-    async def _end(self, worker: Worker) -> None:
-        """Kill a worker and wait until nothing of it is left; its zygote answers for that."""
-        worker.kill()
-        await worker.wait_until_over(within_s=BURIAL_S)

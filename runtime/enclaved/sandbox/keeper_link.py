@@ -82,7 +82,7 @@ class KeeperLink:
         """Ask for a process, which gets copies of `descriptors`; it can be killed at once."""
         child = Child(next(self._serials))
         if self._itself.is_over:
-            child.end(problem="its keeper is dead")
+            child.end()
         else:
             self._children[child.serial] = child
             self._send(Message(Kind.START, child.serial, body), descriptors)

@@ -20,10 +20,13 @@ from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import PoolSize
-from enclaved.sandbox.worker import BURIAL_S, Condition, Worker
+from enclaved.sandbox.worker import Condition, Worker
 
 __all__ = ["Pool"]
 
+# Forking takes a millisecond of a processor that the invocation which has just taken a
+# spare wants: as long as another spare is there, the next fork lets it go first.
+_BREATH_S: Final = 0.005
 _ZYGOTE_BURIAL_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 5.0
@@ -49,8 +52,7 @@ class Pool:
         self._size = size
         self._level = level
         self._offer, self._offered = anyio.create_memory_object_stream[Worker](size.spares)
-        self._spares = anyio.Semaphore(size.spares)  # loading or on offer
-        self._processes = anyio.Semaphore(size.processes)  # not yet reported as gone
+        self._count_anew()
         self._waiting = 0
         self._link: KeeperLink | None = None
         self._stopping = anyio.Event()
@@ -116,6 +118,7 @@ class Pool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             zygote = self._launcher.start(self._assignment, [theirs.fileno()])
+        self._count_anew()
         link = self._link = KeeperLink(ours)
         link.introduce(self._assignment)
         try:
@@ -145,11 +148,9 @@ class Pool:
         report_ready()
         while True:
             await self._spares.acquire()
-            try:
-                await self._processes.acquire()
-            except BaseException:
-                self._spares.release()
-                raise
+            if self._offered.statistics().current_buffer_used:
+                await anyio.sleep(_BREATH_S)
+            await self._processes.acquire()
             worker = Worker.spawn(link)
             attendants.start_soon(worker.log.drain, name=f"log of {self._name}")
             attendants.start_soon(self._attend, worker, zygote, name=f"worker of {self._name}")
@@ -158,18 +159,24 @@ class Pool:
         """See one worker from its start to its burial."""
         try:
             await worker.load()
-            if worker.condition() is Condition.DEAD and await worker.is_lost():
-                self._spares.release()  # its zygote died: there is nothing to tell anybody
-                return
+            if worker.condition() is Condition.DEAD:
+                await worker.end()
+            if worker.is_lost:
+                return  # its zygote died: there is nothing to tell anybody
             self._offer.send_nowait(worker)  # there is room: `_spares` counts what is on offer
             await worker.dismissed.wait()
-            if not await worker.wait_until_over(within_s=BURIAL_S):
+            await worker.end()
+            if not worker.child.is_over:
                 self._launcher.kill(zygote)  # it does not do its work, perhaps because a function stopped it
         finally:
             worker.dismiss()
             self._processes.release()
 
+    def _count_anew(self) -> None:
+        """Count from zero, as each zygote starts with no process; nothing of the one before is left."""
+        self._spares = anyio.Semaphore(self._size.spares)  # loading or on offer
+        self._processes = anyio.Semaphore(self._size.processes)  # not yet reported as gone
+
     def _discard_spares(self) -> None:
         while self._offered.statistics().current_buffer_used:
             self._offered.receive_nowait().dismiss()
-            self._spares.release()

@@ -36,8 +36,7 @@ def serve(channel: socket.socket, assignment: Assignment) -> None:
     answer = _load(assignment)
     channel.sendall(LOADED)
     (length,) = INPUT_LENGTH.unpack(_read(channel, INPUT_LENGTH.size))
-    for part in answer(_read(channel, length)).encode():
-        channel.sendall(part)
+    channel.sendall(answer(_read(channel, length)).encode())
 
 
 def _load(assignment: Assignment) -> Callable[[bytes], Answer]:

@@ -15,13 +15,14 @@ from typing import Final, Self
 
 import anyio
 
+from enclaved.errors import SandboxError
 from enclaved.sandbox.answer import Answer, AnswerReader
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.log_reader import LogReader
 from enclaved.sandbox.runner import CONFINED, INPUT_LENGTH, LOADED
 
-__all__ = ["BURIAL_S", "Condition", "Worker"]
+__all__ = ["BURIAL_S", "Condition", "InputUnreadError", "Worker"]
 
 BURIAL_S: Final = 2.0
 """How long a dead or killed process may take to be gone; a zygote that needs longer is killed itself."""
@@ -38,6 +39,10 @@ class Condition(Enum):
     TOO_SLOW = auto()  # its module did not load in time
     DISOBEDIENT = auto()  # it spoke out of turn
     DEAD = auto()
+
+
+class InputUnreadError(SandboxError):
+    """A worker died before it had read its whole input: nothing has happened yet."""
 
 
 class Worker:
@@ -82,6 +87,7 @@ class Worker:
 
     async def load(self) -> None:
         """Wait until the function's module is executed, or it is clear that it will not be."""
+        self._condition = Condition.TOO_SLOW
         with anyio.move_on_after(LOAD_TIME_S):
             while self._marks != _MARKS:
                 part = await self._receive(len(_MARKS) - len(self._marks))
@@ -93,8 +99,6 @@ class Worker:
                     self._condition = Condition.DISOBEDIENT
                     return
             self._condition = Condition.LOADED
-            return
-        self._condition = Condition.TOO_SLOW
 
     def condition(self) -> Condition:
         """Return what it is good for now; as a spare it may have died, or spoken unasked."""
@@ -117,32 +121,30 @@ class Worker:
             NoAnswerError: it closed its channel before it had answered.
             ProtocolError: what came is no answer.
         """
-        await self._send(INPUT_LENGTH.pack(len(payload)), payload)
         reader = AnswerReader(output_bytes=output_bytes)
-        while part := await self._receive(_CHUNK):
-            reader.feed(part)
+        try:
+            await self._send(INPUT_LENGTH.pack(len(payload)), payload)
+            while part := await self._receive(_CHUNK):
+                reader.feed(part)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # Linux says so, and does not just end the stream, when what we wrote was not read to its end.
+            raise InputUnreadError("a worker died before it had read its input") from error
         return reader.finish()
 
-    async def is_lost(self) -> bool:
-        """Return, of a worker that closed its channel, whether it died with its zygote, so that nobody knows how."""
-        self.kill()
-        return not await self.wait_until_over(within_s=BURIAL_S) or (
-            self.child.ending is None and not self.child.problem
-        )
+    @property
+    def is_lost(self) -> bool:
+        """Return whether it died with its zygote, so that nobody knows how."""
+        return self.child.is_over and self.child.ending is None and not self.child.problem
 
-    async def wait_until_over(self, *, within_s: float) -> bool:
-        """Wait until nothing of it is left; return whether that came true in time."""
-        with anyio.move_on_after(within_s):
-            await self.child.wait()
-        return self.child.is_over
-
-    def kill(self) -> None:
-        """Have it killed, if it still lives."""
+    async def end(self) -> None:
+        """Kill it, if it still lives, and wait until nothing of it is left; its zygote answers for that."""
         self._link.kill(self.child)
+        with anyio.move_on_after(BURIAL_S):
+            await self.child.wait()
 
     def dismiss(self) -> None:
         """Kill it and let go of it; nothing of it is read any more."""
-        self.kill()
+        self._link.kill(self.child)
         self.log.close()
         if self._channel.fileno() >= 0:
             anyio.notify_closing(self._channel)
@@ -157,8 +159,6 @@ class Worker:
             except BlockingIOError:
                 await anyio.wait_writable(self._channel)
                 continue
-            except (BrokenPipeError, ConnectionResetError):
-                return  # what it said before it closed decides
             while buffers and sent >= len(buffers[0]):
                 sent -= len(buffers.pop(0))
             if sent:
@@ -174,6 +174,4 @@ class Worker:
                     await anyio.wait_readable(self._channel)
                 except anyio.ClosedResourceError:
                     break
-            except ConnectionResetError:
-                break
         return b""
