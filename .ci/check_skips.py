@@ -6,7 +6,7 @@ Usage: check_skips.py JUNIT_XML
 from __future__ import annotations
 
 import sys
-import xml.etree.ElementTree as ET  # noqa: S405 - our own test run's report
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 _HARDWARE = "hardware: "  # begins the reason of every test that needs a real TEE device
