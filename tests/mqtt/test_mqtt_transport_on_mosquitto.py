@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from enclaved.errors import ConfigurationError, TransportError
 from enclaved.mqtt.transport import Connection, FirstConnection, Message, Tls, Transport, parse_broker_url
-from enclaved.mqtt.transports import TRANSPORTS, open_transport
 
 pytestmark = [
     pytest.mark.mosquitto,
@@ -25,12 +24,6 @@ pytestmark = [
 
 MUST = FirstConnection.MUST_SUCCEED
 NOT_AUTHORIZED = 0x87
-
-
-@pytest.fixture(params=sorted(TRANSPORTS))
-def transport(request: pytest.FixtureRequest) -> Transport:
-    """Each transport of the table."""
-    return open_transport(request.param)
 
 
 def certify(folder: Path, host: str) -> None:

@@ -31,16 +31,10 @@ from enclaved.mqtt.transport import (
     Session,
     Transport,
 )
-from enclaved.mqtt.transports import TRANSPORTS, open_transport
+from enclaved.mqtt.transports import open_transport
 from scripted_broker import Conversation, scripted_broker, websocket_bridge
 
 MUST = FirstConnection.MUST_SUCCEED
-
-
-@pytest.fixture(params=sorted(TRANSPORTS))
-def transport(request: pytest.FixtureRequest) -> Transport:
-    """Each transport of the table."""
-    return open_transport(request.param)
 
 
 class Script:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Flag, auto
+from enum import Enum, auto
 
 from enclaved.mqtt.packet_fields import Fields, PacketError, ReasonCode
 
 __all__ = ["Place", "walk_properties"]
 
 
-class Place(Flag):
+class Place(Enum):
     """Where properties stand: a kind of packet, or the will inside CONNECT."""
 
     CONNECT = auto()
@@ -35,16 +35,17 @@ def walk_properties(fields: Fields, place: Place) -> frozenset[int]:
     if not size:
         return frozenset()
     properties = fields.part(size, "properties")
+    allowed = _BY_PLACE[place]
     found: set[int] = set()
     while properties.left:
         identifier = properties.byte("property")
-        kind = _PROPERTIES.get(identifier)
-        if kind is None or not kind[0] & place:
+        walk = allowed.get(identifier)
+        if walk is None:
             raise PacketError("property", "does not belong here", reason_code=ReasonCode.MALFORMED_PACKET)
         if identifier in found and not _may_repeat(identifier, place):
             raise PacketError("property", "is given twice", reason_code=ReasonCode.PROTOCOL_ERROR)
         found.add(identifier)
-        kind[1](properties)
+        walk(properties)
     return frozenset(found)
 
 
@@ -104,34 +105,39 @@ def _pair(fields: Fields) -> None:
 
 
 _USER, _SUBSCRIPTION = 38, 11
-_MESSAGE = Place.PUBLISH | Place.WILL
-_OPENING = Place.CONNECT | Place.CONNACK
-_PROPERTIES: dict[int, tuple[Place, Callable[[Fields], None]]] = {
+_MESSAGE = frozenset({Place.PUBLISH, Place.WILL})
+_OPENING = frozenset({Place.CONNECT, Place.CONNACK})
+_CONNECT, _CONNACK = frozenset({Place.CONNECT}), frozenset({Place.CONNACK})
+_PROPERTIES: dict[int, tuple[frozenset[Place], Callable[[Fields], None]]] = {
     1: (_MESSAGE, _flag),  # payload format indicator
     2: (_MESSAGE, _seconds),  # message expiry interval
     3: (_MESSAGE, _text),  # content type
     8: (_MESSAGE, _response_topic),
     9: (_MESSAGE, _binary),  # correlation data
-    _SUBSCRIPTION: (Place.PUBLISH | Place.SUBSCRIBE, _subscription),
-    17: (_OPENING | Place.DISCONNECT, _seconds),  # session expiry interval
-    18: (Place.CONNACK, _text),  # assigned client identifier
-    19: (Place.CONNACK, _uint16),  # server keep alive
-    21: (_OPENING | Place.AUTH, _text),  # authentication method
-    22: (_OPENING | Place.AUTH, _binary),  # authentication data
-    23: (Place.CONNECT, _flag),  # request problem information
-    24: (Place.WILL, _seconds),  # will delay interval
-    25: (Place.CONNECT, _flag),  # request response information
-    26: (Place.CONNACK, _text),  # response information
-    28: (Place.CONNACK | Place.DISCONNECT, _text),  # server reference
-    31: (Place.CONNACK | Place.ACKNOWLEDGEMENT | Place.DISCONNECT | Place.AUTH, _text),  # reason string
+    _SUBSCRIPTION: (frozenset({Place.PUBLISH, Place.SUBSCRIBE}), _subscription),
+    17: (_OPENING | {Place.DISCONNECT}, _seconds),  # session expiry interval
+    18: (_CONNACK, _text),  # assigned client identifier
+    19: (_CONNACK, _uint16),  # server keep alive
+    21: (_OPENING | {Place.AUTH}, _text),  # authentication method
+    22: (_OPENING | {Place.AUTH}, _binary),  # authentication data
+    23: (_CONNECT, _flag),  # request problem information
+    24: (frozenset({Place.WILL}), _seconds),  # will delay interval
+    25: (_CONNECT, _flag),  # request response information
+    26: (_CONNACK, _text),  # response information
+    28: (_CONNACK | {Place.DISCONNECT}, _text),  # server reference
+    31: (_CONNACK | {Place.ACKNOWLEDGEMENT, Place.DISCONNECT, Place.AUTH}, _text),  # reason string
     33: (_OPENING, _positive16),  # receive maximum
     34: (_OPENING, _uint16),  # topic alias maximum
-    35: (Place.PUBLISH, _topic_alias),
-    36: (Place.CONNACK, _flag),  # maximum QoS
-    37: (Place.CONNACK, _flag),  # retain available
-    _USER: (~Place(0), _pair),
+    35: (frozenset({Place.PUBLISH}), _topic_alias),
+    36: (_CONNACK, _flag),  # maximum QoS
+    37: (_CONNACK, _flag),  # retain available
+    _USER: (frozenset(Place), _pair),
     39: (_OPENING, _positive32),  # maximum packet size
-    40: (Place.CONNACK, _flag),  # wildcard subscription available
-    41: (Place.CONNACK, _flag),  # subscription identifiers available
-    42: (Place.CONNACK, _flag),  # shared subscription available
+    40: (_CONNACK, _flag),  # wildcard subscription available
+    41: (_CONNACK, _flag),  # subscription identifiers available
+    42: (_CONNACK, _flag),  # shared subscription available
+}
+_BY_PLACE = {
+    place: {identifier: walk for identifier, (places, walk) in _PROPERTIES.items() if place in places}
+    for place in Place
 }

@@ -18,6 +18,7 @@ __all__ = ["ClientSocket"]
 _CHUNK = 65_536
 _FAREWELL_S = 0.3  # to send the last packets, and for the client to close
 _FAREWELL_BYTES = 1 << 20
+_INSIST_S = 0.8  # from the decision to close until it is done, whatever the client does
 
 
 class ClientSocket:
@@ -43,6 +44,7 @@ class ClientSocket:
         self._recorder = recorder
         self._output_ready = anyio.Event()
         self._answers_read = anyio.Event()
+        self._closing = anyio.Event()
         self.connection = ClientConnection(
             router, limits=limits, monotonic=monotonic, random=random, wake=self._on_output
         )
@@ -52,6 +54,7 @@ class ClientSocket:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read, tasks.cancel_scope, name="broker reader")
+                tasks.start_soon(self._insist, tasks.cancel_scope, name="broker closer")
                 await self._write()
                 tasks.cancel_scope.cancel()
         finally:
@@ -61,6 +64,14 @@ class ClientSocket:
 
     def _on_output(self) -> None:
         self._output_ready.set()
+        if self.connection.closing:
+            self._closing.set()
+
+    async def _insist(self, scope: anyio.CancelScope) -> None:
+        """Close in the end also on a client that does not read, on which sending waits for ever."""
+        await self._closing.wait()
+        await anyio.sleep(_INSIST_S)
+        scope.cancel()
 
     async def _read(self, scope: anyio.CancelScope) -> None:
         try:
