@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from enclaved.clock import system_random, unix_ms
+from enclaved.clock import Clock, system_random, unix_ms
 from enclaved.enclave.core import Admission, Core, Hinted, Replied, Run
 from enclaved.enclave.epoch import Epoch, Identity, Lifetime, make_keys
 from enclaved.enclave.folder_digest import FolderSnapshot, digest_files
@@ -18,6 +17,7 @@ from enclaved.enclave.registry import RegisteredFunction, Registry
 from enclaved.enclave.sessions import SessionBounds
 from enclaved.sandbox.outcome import Execution, Outcome
 from enclaved.wire import hpke
+from enclaved.wire.bundle import bundle_digest, decode_bundle
 from enclaved.wire.codec import encode
 from enclaved.wire.header import InvocationHeader, InvocationParts, join_invocation, split_result
 from enclaved.wire.hint import Hint, decode_hint
@@ -35,9 +35,13 @@ __all__ = [
     "CallerSide",
     "FakeClock",
     "World",
+    "caller_key",
     "executed",
+    "flipped",
     "function",
     "manifest_text",
+    "recipient_key",
+    "reencoded",
 ]
 
 RUNTIME = "r1"
@@ -125,23 +129,35 @@ class Call:
 class CallerSide:
     """One session as its caller has it."""
 
-    epoch: Epoch
-    clock: FakeClock
+    key_id: bytes
+    clock: Clock
     offer: bytes
     keys: SessionKeys
+
+    @classmethod
+    def of(
+        cls, bundle: bytes, *, clock: Clock, key: Ed25519PrivateKey | None = None, suite: str = "x25519"
+    ) -> CallerSide:
+        """Open a session with a bundle."""
+        public = next(each.public_key for each in decode_bundle(bundle).keys if each.suite == suite)
+        digest = bundle_digest(bundle)
+        offer, keys = make_offer(
+            suite=suite, public_key=public, bundle_digest=digest, random=system_random, caller_key=key
+        )
+        return cls(key_id=digest[:16], clock=clock, offer=offer, keys=keys)
 
     def header(self, **turned: object) -> InvocationHeader:
         """Return a good header, with fields turned."""
         good = InvocationHeader(
             v=1,
             runtime_id=RUNTIME,
-            key_id=self.epoch.key_id,
+            key_id=self.key_id,
             session_id=self.keys.session_id,
             sequence=0,
             verified_below=0,
             function="echo",
             response_topic=REPLY_TOPIC,
-            expires_at=self.clock.ms() + 60_000,
+            expires_at=unix_ms(self.clock.now()) + 60_000,
             evidence="digest",
         )
         return msgspec.structs.replace(good, **turned)
@@ -207,12 +223,7 @@ class World:
         self, *, key: Ed25519PrivateKey | None = None, suite: str = "x25519", epoch: Epoch | None = None
     ) -> CallerSide:
         """Return a new session of a caller."""
-        epoch = epoch or self.epoch
-        public = next(each.public_key for each in epoch.keys.bundle.keys if each.suite == suite)
-        offer, keys = make_offer(
-            suite=suite, public_key=public, bundle_digest=epoch.bundle_digest, random=system_random, caller_key=key
-        )
-        return CallerSide(epoch=epoch, clock=self.clock, offer=offer, keys=keys)
+        return CallerSide.of((epoch or self.epoch).keys.bundle_bytes, clock=self.clock, key=key, suite=suite)
 
     def admit(self, message: bytes, *, waiter: object = "waiter") -> Admission:
         """Hand a message in."""
@@ -268,16 +279,6 @@ def flipped(data: bytes, at: int = -1) -> bytes:
     turned = bytearray(data)
     turned[at] ^= 1
     return bytes(turned)
-
-
-def at_utc(seconds: float) -> datetime:
-    """Return an aware time."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def loads_of(functions: list[RegisteredFunction]) -> Mapping[tuple[str, str], FunctionLoad]:
-    """Return idle loads for functions."""
-    return {(each.manifest.name, each.digest): FunctionLoad(parallel=2, waiting=2) for each in functions}
 
 
 def _reply(admission: Admission) -> bytes:

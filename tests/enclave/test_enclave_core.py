@@ -184,7 +184,7 @@ def test_an_offer_of_a_bundle_with_the_same_keys_is_malformed(world: World) -> N
     """Even with the very same public key, the offer belongs to the bundle that was verified."""
     public = next(each.public_key for each in world.epoch.keys.bundle.keys if each.suite == "x25519")
     offer, keys = make_offer(suite="x25519", public_key=public, bundle_digest=bytes(32), random=system_random)
-    foreign = CallerSide(epoch=world.epoch, clock=world.clock, offer=offer, keys=keys)
+    foreign = CallerSide(key_id=world.epoch.key_id, clock=world.clock, offer=offer, keys=keys)
 
     assert world.hint(foreign.call().message) == "malformed"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from types import TracebackType
 
 import anyio
 
@@ -19,6 +21,7 @@ _FAILED = 1
 
 def main() -> int:
     """Run the enclave process and return its exit code."""
+    sys.excepthook = _report_fault
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     code = 0
     try:
@@ -38,6 +41,14 @@ def _report(errors: BaseExceptionGroup[Error]) -> None:
             _report(error)
         else:
             sys.stderr.write(f"enclaved enclave: {error}\n")
+
+
+def _report_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say where a fault of ours came up, and not with which words: an exception's text may hold a plaintext."""
+    places = [f"{place.filename}:{place.lineno}" for place in traceback.extract_tb(trace, limit=-3)]
+    sys.stderr.write(f"enclaved enclave: fault {kind.__name__} at {', '.join(places)}\n")
+    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        _report_fault(type(each), each, each.__traceback__)
 
 
 if __name__ == "__main__":

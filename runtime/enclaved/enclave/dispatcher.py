@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import anyio
 
 from enclaved.enclave.load import FunctionLoad
 from enclaved.enclave.registry import RegisteredFunction, Registry
 from enclaved.errors import ConfigurationError, SandboxError
-from enclaved.sandbox.engine import Engine, Function, OverloadedError
+from enclaved.sandbox.engine import Engine, Function, FunctionUnknownError, OverloadedError
 from enclaved.sandbox.limits import Limits, PoolSize
 from enclaved.sandbox.outcome import Execution, Outcome
 from enclaved.wire.bundle import FunctionEntry
@@ -94,16 +97,18 @@ class Dispatcher:
 
         Raises:
             OverloadedError: it could not be started in time.
+            FunctionUnknownError: it was stopped, and so not started.
         """
         engine = self._engine(function)
         name = _engine_name(function.manifest.name, function.digest)
-        for _ in range(2):
-            try:
-                return await engine.run(name, payload, timeout_s=timeout_s)
-            except OverloadedError:
-                raise
-            except SandboxError:
-                continue
+        start_by = anyio.current_time() + timeout_s
+        try:
+            return await engine.run(name, payload, timeout_s=timeout_s)
+        except (OverloadedError, FunctionUnknownError):
+            raise
+        except SandboxError:
+            with suppress(SandboxError):  # the first try may have run: not starting is no refusal any more
+                return await engine.run(name, payload, timeout_s=start_by - anyio.current_time())
         return Execution(outcome=Outcome.FUNCTION_FAILED, output=_FAULT, duration_ms=0.0)
 
     async def aclose(self) -> None:

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from enclaved.clock import Clock, RandomBytes, unix_ms
 from enclaved.enclave.registry import Registry
 from enclaved.enclave.sessions import SessionBounds, SessionTable
+from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.wire import hpke
 from enclaved.wire.attestation import Attestation, Challenge, Evidence, encode_attestation, evidence_digest
-from enclaved.wire.bundle import FunctionEntry, KeyBundle, PublicKey, binding, bundle_digest
+from enclaved.wire.bundle import FunctionEntry, KeyBundle, PublicKey, binding, bundle_digest, decode_bundle
 from enclaved.wire.codec import encode
 
 __all__ = ["Epoch", "EpochKeys", "Identity", "Lifetime", "make_keys"]
@@ -111,6 +112,9 @@ def make_keys(
 
     Returns:
         The keys, yet without evidence.
+
+    Raises:
+        ConfigurationError: callers could not read the bundle, as when it names too many functions.
     """
     keys = {suite: hpke.generate(suite, random=random) for suite in hpke.SUITES}
     receipt_key = Ed25519PrivateKey.from_private_bytes(random(32))
@@ -128,7 +132,12 @@ def make_keys(
         not_before=not_before,
         not_after=not_before + int(lifetime.seconds * 1000),
     )
-    return EpochKeys(bundle=bundle, bundle_bytes=encode(bundle), private_keys=keys, receipt_key=receipt_key)
+    bundle_bytes = encode(bundle)
+    try:
+        decode_bundle(bundle_bytes)
+    except ProtocolError as error:
+        raise ConfigurationError(error.what, error.reason, remedy="Serve fewer functions.") from error
+    return EpochKeys(bundle=bundle, bundle_bytes=bundle_bytes, private_keys=keys, receipt_key=receipt_key)
 
 
 class Epoch:

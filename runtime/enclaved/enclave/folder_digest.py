@@ -3,7 +3,8 @@ r"""The ``h1:`` digest of a folder, which names a function by all of its files.
 SHA-256 over one line ``<sha256 hex>␠␠<path>\n`` per regular file, sorted by the
 bytes of the paths; so anybody can recompute it with ``find | sort | sha256sum``.
 What the digest could not see, or could see in two ways, is an error: symbolic
-links, other file types, ``__pycache__``, newlines in names.
+links, other file types, ``__pycache__``; and names that those programs would take
+for an option or write otherwise: a leading ``-``, a backslash, control characters.
 
 The files are read once. What was hashed is what will be run: whoever changes the
 folder afterwards changes neither.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ __all__ = ["FolderSnapshot", "digest_files", "read_folder"]
 _MAX_FILES = 4096
 _MAX_BYTES = 128 << 20
 _MAX_PATH = 512
+_ESCAPED = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")  # surrogates stand for bytes that are not UTF-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -48,7 +51,7 @@ class FolderSnapshot:
         """
         for path, contents in self.files.items():
             target = folder / path
-            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _make_folders(folder, path)
             target.write_bytes(contents)
             target.chmod(0o444)
 
@@ -73,7 +76,7 @@ def read_folder(folder: Path) -> FolderSnapshot:
 
     Raises:
         ConfigurationError: it cannot be read, or holds what a digest cannot name: symbolic links, other
-            file types, ``__pycache__``, newlines or undecodable names, or too much.
+            file types, ``__pycache__``, names that `sha256sum` writes otherwise, or too much.
     """
     files: dict[str, bytes] = {}
     total = 0
@@ -92,7 +95,7 @@ def _walk(folder: str | Path, *, prefix: str) -> Iterator[tuple[str, os.DirEntry
     with os.scandir(folder) as entries:
         for entry in entries:
             path = prefix + entry.name
-            if "\n" in path or len(path) > _MAX_PATH or not _is_text(path):
+            if not _is_plain(path):
                 raise _error(folder, f"{path[:80]!r} is not a name that a digest can hold", "Rename it.")
             if entry.name == "__pycache__":
                 raise _error(
@@ -119,12 +122,17 @@ def _read_file(path: str) -> bytes:
     return contents
 
 
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _is_plain(path: str) -> bool:
+    """Tell whether ``find | sha256sum`` writes a path as it is."""
+    return len(path) <= _MAX_PATH and not path.startswith("-") and not _ESCAPED.search(path)
+
+
+def _make_folders(folder: Path, path: str) -> None:
+    """Make the folders above a file, open to other users whatever the umask: a sandbox may run as one."""
+    for parent in reversed((folder / path).relative_to(folder.parent).parents[:-1]):
+        above = folder.parent / parent
+        above.mkdir(exist_ok=True)
+        above.chmod(0o755)
 
 
 def _error(folder: str | Path, problem: str, remedy: str) -> ConfigurationError:

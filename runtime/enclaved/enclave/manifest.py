@@ -14,10 +14,12 @@ from typing import Literal
 import msgspec
 
 from enclaved.errors import ConfigurationError, ProtocolError
+from enclaved.wire import hpke
 from enclaved.wire.bundle import FunctionLimits
 from enclaved.wire.key_text import parse_caller_key, parse_recipient_key
-from enclaved.wire.limits import MAX_CONTENT_TYPE, MAX_PAYLOAD, MAX_RECIPIENTS, MAX_TOPIC
+from enclaved.wire.limits import MAX_PAYLOAD, MAX_RECIPIENTS, MAX_TOPIC
 from enclaved.wire.sealed_output import RecipientKey
+from enclaved.wire.text import check_content_type, check_text
 from enclaved.wire.topics import check_name, check_topic
 
 __all__ = ["MANIFEST_NAME", "EventOutput", "Manifest", "parse_manifest"]
@@ -28,6 +30,7 @@ _MAX_MANIFEST = 64 << 10
 _MAX_CALLERS = 1024
 _MAX_TRIGGERS = 32
 _MAX_PRELOAD = 32
+_MAX_DESCRIPTION = 256
 
 
 class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,10 +135,10 @@ def parse_manifest(data: bytes, *, where: str) -> Manifest:
         raise ConfigurationError(where, f"more than {_MAX_MANIFEST >> 10} KiB", remedy="Move data into other files.")
     try:
         document = msgspec.convert(tomllib.loads(data.decode()), _Document, strict=True)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(where, f"not TOML: {error}", remedy="Mend it at that place.") from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(where, str(error), remedy="See functions/README.md for the keys.") from error
+    except (ValueError, RecursionError) as error:  # among them UnicodeDecodeError, TOMLDecodeError, too many digits
+        raise ConfigurationError(where, f"not TOML: {error}", remedy="Mend it at that place.") from error
     return _Reader(where).read(document)
 
 
@@ -169,10 +172,12 @@ class _Reader:
         module, colon, attribute = document.entrypoint.partition(":")
         if not colon or not attribute.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
             raise self._error("entrypoint", "not module:callable", "Write it like handler:handle.")
-        if not 1 <= len(document.version) <= 64 or len(document.description) > 256:
-            raise self._error("version", "1 to 64 characters, description at most 256", "Shorten it.")
-        if len(document.content_type) > MAX_CONTENT_TYPE or not document.content_type.isascii():
-            raise self._error("content_type", "too long or not ASCII", "Write it like application/json.")
+        self._protocol("version", lambda: check_text(document.version, what="version"))
+        self._protocol("content_type", lambda: check_content_type(document.content_type, what="content_type"))
+        if len(document.description) > _MAX_DESCRIPTION or not document.description.isprintable():
+            raise self._error(
+                "description", f"not one line of at most {_MAX_DESCRIPTION} characters", "Keep the rest in a README."
+            )
         if len(document.preload) > _MAX_PRELOAD or not all(_is_module(name) for name in document.preload):
             raise self._error("preload", "not a list of library names", 'Write it like ["numpy"].')
 
@@ -195,7 +200,7 @@ class _Reader:
         }
         for key, (value, least, most) in ranges.items():
             if not least <= value <= most:
-                raise self._error(f"limits.{key}", f"{value} is out of range", f"Choose {least} to {most}.")
+                raise self._error(f"limits.{key}", "out of range", f"Choose {least} to {most}.")
         return FunctionLimits(
             time_ms=limits.time_ms,
             memory_mib=limits.memory_mib,
@@ -229,7 +234,7 @@ class _Reader:
         for recipient in output.recipients:
             self._protocol(
                 "output.recipients",
-                lambda recipient=recipient: keys.append(parse_recipient_key(recipient)),  # type: ignore[misc]
+                lambda recipient=recipient: keys.append(_usable_key(recipient)),  # type: ignore[misc]
             )
         return EventOutput(topic=output.topic, recipients=tuple(keys))
 
@@ -241,6 +246,13 @@ class _Reader:
 
     def _error(self, key: str, problem: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(f"{self._where}: {key}", problem, remedy=remedy)
+
+
+def _usable_key(text: str) -> RecipientKey:
+    """Return a recipient's key that can be sealed to: a weak one is only found out when it is tried."""
+    key = parse_recipient_key(text)
+    hpke.seal(b"", suite=key.suite, public_key=key.public_key, info=b"")
+    return key
 
 
 def _is_module(name: str) -> bool:

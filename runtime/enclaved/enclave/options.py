@@ -13,6 +13,9 @@ from enclaved.wire.topics import check_name
 
 __all__ = ["EnclaveOptions", "parse_options"]
 
+_MIN_LIFETIME_S = 2.0  # what is due is looked for twice a second
+_MAX_LIFETIME_S = 7 * 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnclaveOptions:
@@ -67,9 +70,11 @@ def parse_options(arguments: Sequence[str]) -> EnclaveOptions:
             check_name(getattr(given, option), what=option)
         except ProtocolError as error:
             raise ConfigurationError(f"--{option.replace('_', '-')}", error.reason, remedy="Choose another.") from error
-    if not 0 <= given.overlap < given.lifetime <= 7 * 24 * 3600:
+    if not (0 <= 2 * given.overlap <= given.lifetime <= _MAX_LIFETIME_S and given.lifetime >= _MIN_LIFETIME_S):
         raise ConfigurationError(
-            "--lifetime", "not longer than --overlap, or over a week", remedy="An hour and ten minutes are usual."
+            "--lifetime",
+            "not at least twice --overlap, under two seconds or over a week",
+            remedy="An hour and ten minutes are usual.",
         )
     return EnclaveOptions(
         namespace=given.namespace,

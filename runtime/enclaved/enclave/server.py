@@ -29,7 +29,9 @@ from enclaved.wire.frames import LINK_VERSION, Announce, Answer, Attest, Atteste
 __all__ = ["EnclaveServer", "ServerOptions"]
 
 _LOG = logging.getLogger(__name__)
-_MAX_UNDER_WAY = 8192  # handed in and unanswered, over all functions; more is told to wait
+_MAX_UNDER_WAY = 8192  # handed in and unanswered, repeats included, over all functions; more is told to wait
+_MAX_BYTES_UNDER_WAY = 512 << 20  # the inputs of those; more is told to wait
+_MAX_LINKS = 16  # a gateway has one; each, even one that was lost unnoticed, may hold a frame
 _MAX_CHALLENGES = 16  # waiting for the device; more is told to wait
 _TICK_S = 0.5
 _EARLY_EPOCH_S = 10.0  # a full session table makes a new epoch, at most this often
@@ -70,9 +72,11 @@ class EnclaveServer:
         self._clock = clock
         self._random = random
         self._core = Core(runtime_id=identity.runtime_id, clock=clock, random=random)
-        self._links: set[Link] = set()
+        self._connections: set[Link] = set()
+        self._links: set[Link] = set()  # those that have said hello
         self._tasks: TaskGroup | None = None
         self._under_way = 0
+        self._bytes_under_way = 0
         self._challenges = 0
         self._device_lock = anyio.Lock()
         self._epoch_lock = anyio.Lock()
@@ -86,7 +90,7 @@ class EnclaveServer:
 
     def make_link(self) -> Link:
         """Return the protocol for a gateway that connects."""
-        return Link(receive=self._receive, lost=self._links.discard)
+        return Link(made=self._connected, receive=self._receive, lost=self._disconnected)
 
     async def start_epoch(self) -> None:
         """Load the functions and begin an epoch that runs them.
@@ -115,7 +119,7 @@ class EnclaveServer:
 
     def close_links(self) -> None:
         """Close every gateway's connection."""
-        for link in list(self._links):
+        for link in list(self._connections):
             link.close()
 
     async def _turn(self) -> None:
@@ -129,7 +133,8 @@ class EnclaveServer:
                 _LOG.warning("epoch not renewed", extra={"reason": type(error).__name__})
         if any(epoch.is_over() for epoch in self._core.epochs[:-1]):
             self._core.end_epochs()
-            await self._dispatcher.keep_only([epoch.registry for epoch in self._core.epochs])
+            async with self._epoch_lock:  # not while the functions of an epoch to come are being started
+                await self._dispatcher.keep_only([epoch.registry for epoch in self._core.epochs])
 
     async def _start_epoch(self, registry: Registry) -> None:
         entries = await self._dispatcher.start(registry)
@@ -172,9 +177,19 @@ class EnclaveServer:
             ),
         )
 
+    def _connected(self, link: Link) -> None:
+        self._connections.add(link)
+        if len(self._connections) > _MAX_LINKS:
+            link.close()
+
+    def _disconnected(self, link: Link) -> None:
+        self._connections.discard(link)
+        self._links.discard(link)
+
     def _receive(self, link: Link, frame: Frame) -> None:
         match frame:
             case Hello(v=version) if version == LINK_VERSION:
+                link.keep()
                 self._links.add(link)
                 link.send(self._announce())
             case Invoke() if link in self._links:
@@ -185,13 +200,15 @@ class EnclaveServer:
                 link.close()
 
     def _invoke(self, link: Link, frame: Invoke) -> None:
-        if self._under_way >= _MAX_UNDER_WAY or self._tasks is None:
+        is_full = self._under_way >= _MAX_UNDER_WAY or self._bytes_under_way >= _MAX_BYTES_UNDER_WAY
+        if is_full or self._tasks is None:
             link.send(Answer(id=frame.id, outcome="busy", reply=None, outputs=()))
             return
         admission = self._core.admit(frame.message, waiter=(link, frame.id))
         match admission:
             case Run():
                 self._under_way += 1
+                self._bytes_under_way += len(admission.request.body.payload)
                 self._tasks.start_soon(self._run, admission, name=f"invocation {frame.id}")
             case Replied(reply=reply, outputs=outputs, refused=refused):
                 outcome: Outcome = "refused" if refused else "answered"
@@ -203,7 +220,7 @@ class EnclaveServer:
             case Dropped():
                 link.send(Answer(id=frame.id, outcome="dropped", reply=None, outputs=()))
             case Joined():
-                pass
+                self._under_way += 1
 
     async def _run(self, run: Run) -> None:
         try:
@@ -214,8 +231,8 @@ class EnclaveServer:
             answered, waiters = self._core.refuse_unstarted(run, "overloaded")
         except SandboxError:
             answered, waiters = self._core.refuse_unstarted(run, "isolation_unavailable")
-        finally:
-            self._under_way -= 1
+        self._under_way -= len(waiters)
+        self._bytes_under_way -= len(run.request.body.payload)
         _send_answers(answered, waiters)
 
     def _challenge(self, link: Link, frame: Attest) -> None:
