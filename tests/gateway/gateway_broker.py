@@ -54,6 +54,7 @@ class FakeBroker:
         refuse: reason codes by topic for what it does not take.
         withheld: topics whose messages it takes only once their event is set.
         clients: the client ids that are connected now.
+        hangs_on_leaving: whether a connection that is left waits for an answer that never comes.
         most_under_way: the most unacknowledged deliveries that each client has had.
     """
 
@@ -66,6 +67,7 @@ class FakeBroker:
         self.refuse: dict[str, int] = {}
         self.withheld: dict[str, anyio.Event] = {}
         self.clients: list[str] = []
+        self.hangs_on_leaving = False
         self.most_under_way: dict[str, int] = {}
         self._sessions: dict[str, _Subscription] = {}
         self._connections: list[_Connected] = []
@@ -150,6 +152,8 @@ class FakeBroker:
                 yield consumer
             finally:
                 consumer.requeue()
+                if self.hangs_on_leaving:
+                    await anyio.sleep_forever()
                 if session.expiry_s == 0:
                     del self._sessions[client_id]
 
@@ -166,6 +170,8 @@ class FakeBroker:
         publisher = _Publisher(self, connection, observer=observer)
         with self._connected(publisher):
             yield publisher
+            if self.hangs_on_leaving:
+                await anyio.sleep_forever()
 
     def _connected(self, connected: _Connected) -> _Registered:
         return _Registered(self, connected, self._connections)

@@ -46,7 +46,7 @@ REPLY = "enclaved/v1/demo/reply/caller-1"
 ECHO = invoke_topic(NAMESPACE, RUNTIME, "echo")
 DEAD = dead_topic(NAMESPACE, RUNTIME, "echo")
 ATTESTATION = attestation_topic(NAMESPACE, RUNTIME)
-QUICK = LinkDeadlines(handshake_s=5.0, answer_s=5.0, pacing=Pacing(first_s=0.001, longest_s=0.01))
+QUICK = LinkDeadlines(handshake_s=5.0, answer_s=60.0, pacing=Pacing(first_s=0.001, longest_s=0.01))
 
 
 def lane(function: str = "echo", *triggers: str, slots: int = 4) -> Lane:

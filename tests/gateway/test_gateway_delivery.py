@@ -89,6 +89,23 @@ async def test_what_was_under_way_on_a_lost_broker_is_delivered_and_answered_aga
         assert here.gateway.counters[Counter.REDELIVERED] == 1
 
 
+async def test_a_broker_that_flaps_does_not_pile_up_invocations(tmp_path: Path) -> None:
+    """What earlier connections delivered is still under way; the lane's slots bound all of it together."""
+    async with world(tmp_path, announced=announce(lane(slots=2))) as here:
+        here.enclave.behaviour = _keep_silent
+        for number in range(4):
+            here.broker.send(request(b"sealed %d" % number))
+        await here.enclave.until(lambda: len(here.enclave.invocations) == 2)
+        for _ in range(3):
+            here.broker.lose_connections()
+            await anyio.wait_all_tasks_blocked()
+
+        assert len(here.enclave.invocations) == 2
+        here.enclave.behaviour = answered
+        await here.enclave.lose_link()
+        await here.broker.until(lambda: here.broker.journal.count(("acknowledged", ECHO)) == 4)
+
+
 async def test_a_busy_enclave_is_asked_again(tmp_path: Path) -> None:
     """Waiting is the default under load; the invocation stays unacknowledged meanwhile."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
-from enclaved.errors import ConfigurationError
+from enclaved.errors import ConfigurationError, TransportError
 from enclaved.gateway.announcer import Announcer
 from enclaved.gateway.counters import Counter, Counters
 from enclaved.gateway.events import BrokerChanged, Serving
@@ -16,7 +19,7 @@ from enclaved.gateway.gateway import Gateway
 from enclaved.gateway.latest import Latest
 from enclaved.gateway.outbox import Outbox
 from enclaved.gateway.stream import connect
-from enclaved.mqtt.transport import Message
+from enclaved.mqtt.transport import Connection, FirstConnection, Message, Observer, ignore_events
 from enclaved.wire.attestation import ChallengeRequest, encode_challenge_request
 from enclaved.wire.frames import Announce, Answer, Attest, Invoke
 from enclaved.wire.topics import challenge_topic
@@ -169,7 +172,9 @@ async def test_a_flood_of_challenges_is_bounded(tmp_path: Path) -> None:
 
         assert here.gateway.counters[Counter.CHALLENGES_DROPPED] == 24
         here.broker.withheld[REPLY].set()
-        assert len(await here.broker.until_taken(REPLY, count=16)) == 16
+        await here.broker.until_taken(REPLY, count=16)
+        here.broker.send(challenge())
+        assert len(await here.broker.until_taken(REPLY, count=17)) == 17
 
 
 async def test_a_new_function_is_served_and_a_vanished_one_is_not(tmp_path: Path) -> None:
@@ -243,6 +248,15 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
         assert ATTESTATION not in here.broker.retained
 
 
+async def test_a_stop_does_not_wait_for_a_broker_that_is_silent(tmp_path: Path) -> None:
+    """A goodbye that is never answered must not keep the process."""
+    async with world(tmp_path, stop_s=1.2) as here:
+        here.broker.hangs_on_leaving = True
+        last = await here.leave()
+
+        assert not last.finished
+
+
 async def test_a_stop_before_the_enclave_is_there_is_a_stop(tmp_path: Path) -> None:
     """Whoever starts the wrong way round can still leave."""
     chosen = options(tmp_path / "nobody.sock")
@@ -253,6 +267,37 @@ async def test_a_stop_before_the_enclave_is_there_is_a_stop(tmp_path: Path) -> N
         await gateway.run(stop)
 
     assert broker.taken == []
+
+
+class VanishingBroker(FakeBroker):
+    """A transport that ends its connection by itself, without an error."""
+
+    @asynccontextmanager
+    async def publish(
+        self,
+        connection: Connection,
+        *,
+        window: int = 64,
+        first: FirstConnection = FirstConnection.KEEP_TRYING,
+        observer: Observer = ignore_events,
+    ) -> AsyncIterator[Any]:
+        """Open a publishing connection that ends at once."""
+        async with super().publish(connection, window=window, first=first, observer=observer) as publisher:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                yield publisher
+
+
+async def test_an_end_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
+    """A supervisor starts a failed gateway again, and not one that left."""
+    enclave = FakeEnclave(tmp_path / "link.sock", announce())
+    chosen = options(enclave.path)
+    gateway = Gateway(chosen, transport=VanishingBroker(), dial=lambda: connect(chosen.link))
+    async with anyio.create_task_group() as group:
+        await group.start(enclave.run)
+        with anyio.fail_after(5), pytest.raises(TransportError):
+            await gateway.run(anyio.Event())
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("changes", [{"runtime_id": "ward-2"}, {"namespace": "other"}])

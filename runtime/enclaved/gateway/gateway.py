@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from enclaved.clock import Clock, RandomBytes, SystemClock, system_random
-from enclaved.errors import Error
+from enclaved.errors import Error, TransportError
 from enclaved.gateway.announcer import Announcer
 from enclaved.gateway.challenges import Challenges
 from enclaved.gateway.counters import Counter, Counters
@@ -84,6 +84,7 @@ class Gateway:
 
         Raises:
             ConfigurationError: the options do not fit, or the link belongs to another enclave now.
+            TransportError: it ended without being told to.
         """
         failure: Error | None = None
         finished = True
@@ -98,6 +99,9 @@ class Gateway:
             failure = _first(errors)
         if failure is not None:
             raise failure
+        if not stop.is_set():
+            # Whatever ended it, it was not asked for: a supervisor must see a failure and start it again.
+            raise TransportError("a connection ended that should have lasted")
         self._observer(Stopped(finished=finished, counters=self.counters.snapshot()))
 
     async def _first_announcement(self, stop: anyio.Event) -> Announce | None:

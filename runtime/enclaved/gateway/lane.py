@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+from anyio.abc import TaskGroup
 
 from enclaved.gateway.handler import Handler
 from enclaved.gateway.station import Station
-from enclaved.mqtt.transport import DURABLE, Connection, Consumer, Observer, Transport
+from enclaved.mqtt.transport import DURABLE, Connection, Consumer, Delivery, Observer, Transport
 from enclaved.wire.frames import Lane
 
 __all__ = ["Connections", "LaneRunner"]
@@ -96,9 +97,26 @@ class LaneRunner:
                 # a transport need not read on to the grant.
                 async with anyio.create_task_group() as watching:
                     watching.start_soon(self._watch, consumer, name=f"lane {self.lane.function}: subscription")
-                    async for delivery in consumer:
-                        name = f"lane {self.lane.function}: invocation"
-                        under_way.start_soon(self._handler.handle, delivery, name=name)
+                    await self._take_all(consumer, under_way)
+
+    async def _take_all(self, consumer: Consumer, under_way: TaskGroup) -> None:
+        """Take deliveries, each with a slot of ours first.
+
+        The transport bounds what one connection delivers. What an earlier one delivered may
+        still be under way here, and a broker that flaps would add to it each time.
+        """
+        slots = anyio.Semaphore(self.lane.slots, fast_acquire=True)
+        deliveries = aiter(consumer)
+        while True:
+            await slots.acquire()
+            delivery = await anext(deliveries)
+            under_way.start_soon(self._handle, delivery, slots, name=f"lane {self.lane.function}: invocation")
+
+    async def _handle(self, delivery: Delivery, slots: anyio.Semaphore) -> None:
+        try:
+            await self._handler.handle(delivery)
+        finally:
+            slots.release()
 
     async def _watch(self, consumer: Consumer) -> None:
         await consumer.subscribed()

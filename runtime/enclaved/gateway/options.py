@@ -41,6 +41,9 @@ class GatewayOptions:
     stop_s: float = 4.5
     deadlines: LinkDeadlines = field(default_factory=LinkDeadlines)
 
+    def __post_init__(self) -> None:
+        self.connection("gateway")  # what does not go together is told at once, not when the enclave is there
+
     def connection(self, client_id: str) -> Connection:
         """Return how to reach the broker under that client id.
 

@@ -1,0 +1,241 @@
+"""`python -m enclaved.gateway` as a process, between real brokers and an enclave on a real socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import enclaved
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from brokers import LoopbackProcess, MosquittoServer, Server
+from enclaved.mqtt.transport import EPHEMERAL, Connection, Consumer, Delivery, Message, Publisher
+from enclaved.mqtt.transports import open_transport
+from enclaved.wire.frames import Answer, Invoke
+from gateway_enclave import FakeEnclave, answered
+from gateway_world import ATTESTATION, REPLY, announce, lane, request
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(enclaved.__file__).parent.parent)}
+MAX_LINE = 1 << 20
+
+
+@pytest.fixture(params=["loopback", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+    """Each broker, listening."""
+    server: Server = LoopbackProcess() if request.param == "loopback" else MosquittoServer(tmp_path)
+    async with server:
+        yield server
+
+
+class GatewayProcess:
+    """A gateway's process and the lines that it writes."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._lines = BufferedByteReceiveStream(process.stdout)
+
+    async def event(self, name: str) -> dict[str, object]:
+        """Wait for an event of that name and return it."""
+        with anyio.fail_after(20):
+            while True:
+                event: dict[str, object] = json.loads(await self._lines.receive_until(b"\n", MAX_LINE))
+                if event["event"] == name:
+                    return event
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        with anyio.fail_after(10):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def gateway(broker: Server, enclave: FakeEnclave) -> AsyncIterator[GatewayProcess]:
+    """Run a gateway's process; it is killed when left."""
+    command = [
+        sys.executable,
+        "-m",
+        "enclaved.gateway",
+        "--json",
+        f"--broker={broker.url}",
+        f"--link=unix:{enclave.path}",
+    ]
+    async with await anyio.open_process(command, stderr=None, env=ENVIRONMENT) as process:
+        try:
+            yield GatewayProcess(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def caller(broker: Server, *topics: str) -> AsyncIterator[tuple[Publisher, Consumer]]:
+    """Connect as a caller that waits on these topics."""
+    transport = open_transport("aiomqtt")
+
+    def connection(client_id: str) -> Connection:
+        return Connection(address=broker.address, client_id=client_id)
+
+    async with (
+        transport.consume(connection("caller-c"), topics=topics, slots=64, session=EPHEMERAL) as consumer,
+        transport.publish(connection("caller-p")) as publisher,
+    ):
+        with anyio.fail_after(10):
+            await consumer.subscribed()
+        yield publisher, consumer
+
+
+async def take(consumer: Consumer) -> Message:
+    """Take the next delivery and acknowledge it."""
+    with anyio.fail_after(20):
+        delivery: Delivery = await anext(aiter(consumer))
+    delivery.acknowledge()
+    return delivery.message
+
+
+@asynccontextmanager
+async def enclave_at(folder: Path) -> AsyncIterator[FakeEnclave]:
+    """Run an enclave."""
+    enclave = FakeEnclave(folder / "link.sock", announce(lane("echo", slots=8)))
+    async with anyio.create_task_group() as group:
+        await group.start(enclave.run)
+        yield enclave
+        group.cancel_scope.cancel()
+
+
+async def test_a_gateway_serves_and_leaves_at_sigterm(tmp_path: Path, broker: Server) -> None:
+    """The whole way of one invocation; then nothing is left behind, and the exit code is 0."""
+    async with enclave_at(tmp_path) as enclave, gateway(broker, enclave) as running:
+        serving = await running.event("serving")
+        assert serving == {"event": "serving", "namespace": "demo", "runtime_id": "ward-1", "functions": ["echo"]}
+        async with caller(broker, REPLY, ATTESTATION) as (publisher, consumer):
+            kept = await take(consumer)
+            assert (kept.payload, kept.retain) == (b"attestation 1", True)
+
+            await publisher.publish(request())
+            result = await take(consumer)
+            assert (result.payload, result.correlation_data) == (b"result of sealed 1", b"c-sealed 1")
+
+            assert await running.end() == 0
+            assert (await take(consumer)).payload == b""
+        stopped = await running.event("stopped")
+
+    assert stopped["finished"]
+    counters = stopped["counters"]
+    assert isinstance(counters, dict)
+    assert (counters["received"], counters["answered"]) == (1, 1)
+
+
+async def test_a_killed_gateway_loses_no_invocation(tmp_path: Path, broker: Server) -> None:
+    """What was under way comes again from the broker, and so does what arrived meanwhile."""
+
+    async def keep_silent(invoke: Invoke) -> Answer | None:
+        return None
+
+    async with enclave_at(tmp_path) as enclave, caller(broker, REPLY) as (publisher, consumer):
+        enclave.behaviour = keep_silent
+        async with gateway(broker, enclave) as first:
+            await first.event("serving")
+            for number in range(3):
+                await publisher.publish(request(b"sealed %d" % number))
+            await enclave.until(lambda: len(enclave.invocations) == 3)
+            await first.end(signal.SIGKILL)
+        for number in range(3, 20):
+            await publisher.publish(request(b"sealed %d" % number))
+        enclave.behaviour = answered
+        async with gateway(broker, enclave) as second:
+            await second.event("serving")
+            results = {(await take(consumer)).correlation_data for _ in range(20)}
+            assert await second.end() == 0
+
+    assert results == {b"c-sealed %d" % number for number in range(20)}
+
+
+async def test_a_broker_that_comes_back_is_served_again(tmp_path: Path) -> None:
+    """It has forgotten sessions and attestation; the gateway subscribes and announces anew."""
+    async with LoopbackProcess() as broker, enclave_at(tmp_path) as enclave, gateway(broker, enclave) as running:
+        await running.event("serving")
+        await broker.restart()
+        async with caller(broker, ATTESTATION, REPLY) as (publisher, consumer):
+            assert (await take(consumer)).payload == b"attestation 1"
+            # The lane may subscribe after this is published: ask until answered, as a caller's library does.
+            with anyio.fail_after(20):
+                while True:
+                    await publisher.publish(request())
+                    with anyio.move_on_after(0.5):
+                        assert (await anext(aiter(consumer))).message.payload == b"result of sealed 1"
+                        break
+        assert await running.end() == 0
+
+
+def test_a_gateway_ends_with_its_parent() -> None:
+    """A supervisor that is killed leaves nothing behind, not even while the gateway waits for its enclave."""
+    program = (
+        "import subprocess, sys, os\n"
+        "subprocess.run([sys.executable, '-m', 'enclaved.gateway', '--json', '--link=unix:/nonexistent/link.sock',"
+        " '--die-with-parent', str(os.getpid())])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=ENVIRONMENT, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert json.loads(parent.stdout.readline()) == {
+            "event": "link",
+            "state": "failed",
+            "reason": "no connection: No such file or directory",
+        }
+        parent.kill()
+        # The pipe ends when the gateway, which holds its other end, has ended.
+        assert json.loads(parent.stdout.readlines()[-1])["event"] == "stopped"
+
+
+def test_a_parent_that_has_died_already_is_noticed() -> None:
+    """The kernel sends no signal for a death before it was asked to."""
+    command = [sys.executable, "-m", "enclaved.gateway", "--link=unix:/nonexistent/link.sock", "--die-with-parent", "1"]
+    ended = subprocess.run(command, env=ENVIRONMENT, timeout=20, capture_output=True, check=False)
+
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "where"),
+    [
+        ("--broker=http://x", "broker"),
+        ("--link=tcp:1", "link"),
+        ("--transport=pigeon", "transport"),
+        ("--password-file=/nonexistent", "password-file"),
+        ("--cafile=/nonexistent", "broker"),
+    ],
+)
+def test_a_wrong_option_is_named_and_exits_2(option: str, where: str) -> None:
+    """A person is told what to correct, without a traceback."""
+    command = [sys.executable, "-m", "enclaved.gateway", "--link=unix:/nonexistent/link.sock", option]
+    ended = subprocess.run(command, env=ENVIRONMENT, timeout=20, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith(f"enclaved gateway: {where}: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_nothing_that_opens_a_message_is_in_the_process() -> None:
+    """The host's process could not read an invocation if it wanted to."""
+    program = "import enclaved.gateway.__main__, sys; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=ENVIRONMENT, timeout=20, capture_output=True, text=True, check=True
+    )
+    modules = set(ended.stdout.split())
+    wire = {name for name in modules if name.startswith("enclaved.wire.")}
+
+    assert not {name for name in modules if name.split(".")[0] in {"cryptography", "cbor2"}}
+    assert not {"enclaved.verifier", "enclaved.enclave", "enclaved.caller", "enclaved.attester"} & modules
+    allowed = {"attestation", "codec", "frames", "header", "hint", "limits", "lp", "topics"}
+    assert wire <= {f"enclaved.wire.{name}" for name in allowed}
