@@ -100,6 +100,9 @@ def test_a_lost_stream_stays_lost() -> None:
         {"kind": "invoke", "id": MAX_SEQUENCE + 1, "message": b""},
         {"kind": "invoke", "id": 1, "message": "text"},
         {"kind": "attest", "id": 1, "nonce": bytes(31)},
+        {"kind": "attest", "id": -1, "nonce": bytes(32)},
+        {"kind": "attested", "id": -1, "attestation": None},
+        {"kind": "answer", "id": -1, "outcome": "dead", "reply": None, "outputs": []},
         {"kind": "answer", "id": 1, "outcome": "lost", "reply": None, "outputs": []},
         {"kind": "answer", "id": 1, "outcome": "dead", "reply": None, "outputs": [{"topic": "a/#", "payload": b""}]},
         {"kind": "answer", "id": 1, "outcome": "dead", "reply": None, "outputs": [{"topic": "", "payload": b""}]},
@@ -114,7 +117,7 @@ def test_a_lost_stream_stays_lost() -> None:
         {"kind": "announce", "namespace": "a", "runtime_id": "+", "attestation": b"", "expires_in_ms": 1, "lanes": []},
         {"kind": "announce", "namespace": "a", "runtime_id": "r", "attestation": b"", "expires_in_ms": -1, "lanes": []},
     ],
-    ids=range(19),
+    ids=range(22),
 )
 def test_a_frame_of_another_shape_is_refused(body: object) -> None:
     """Whichever end sent it."""

@@ -117,16 +117,13 @@ class _Reader:
             raise ProtocolError(self._what, "text that is not UTF-8") from error
 
     def _array(self, first: int, depth: int) -> list[CborValue]:
-        count = self._argument(first)
-        self._check_room(count)
-        return [self.value(depth=depth) for _ in range(count)]
+        # A count beyond the message reserves nothing: the first value that is missing ends it.
+        return [self.value(depth=depth) for _ in range(self._argument(first))]
 
     def _map(self, first: int, depth: int) -> dict[int | str, CborValue]:
-        count = self._argument(first)
-        self._check_room(2 * count)
         entries: dict[int | str, CborValue] = {}
         previous = b""
-        for _ in range(count):
+        for _ in range(self._argument(first)):
             start = self.position
             key = self.value(depth=depth)
             encoded = self._data[start : self.position]
@@ -137,7 +134,3 @@ class _Reader:
             previous = encoded
             entries[key] = self.value(depth=depth)
         return entries
-
-    def _check_room(self, count: int) -> None:
-        if count > len(self._data) - self.position:  # each value takes at least one byte
-            raise ProtocolError(self._what, "truncated")

@@ -138,9 +138,7 @@ def _step(data: bytes, position: int, what: str) -> tuple[int, int]:
         return position + _FIXED_BODY[first], 0
     for table, per_item in ((_SIZED_BODY, 0), (_ARRAYS, 1), (_MAPS, 2)):
         if first in table:
-            end = position + table[first]
-            if end > len(data):
-                raise ProtocolError(what, "truncated")
+            end = position + table[first]  # beyond the data, it is found out with all that it announces
             length = int.from_bytes(data[position:end], "big")
             return (end, per_item * length) if per_item else (end + length, 0)
     raise ProtocolError(what, "an extension type")
