@@ -69,6 +69,11 @@ class KeeperLink:
         """Return why the keeper cannot keep processes, as far as it could tell."""
         return self._itself.problem
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether the keeper is dead or given up, and so is every process that it kept."""
+        return self._itself.is_over
+
     async def ready(self) -> str:
         """Wait until the keeper takes orders; return the isolation level that it has, or "" if it died."""
         await self._ready.wait()
@@ -81,7 +86,7 @@ class KeeperLink:
     def start(self, body: bytes, descriptors: Sequence[int]) -> Child:
         """Ask for a process, which gets copies of `descriptors`; it can be killed at once."""
         child = Child(next(self._serials))
-        if self._itself.is_over:
+        if self.is_over:
             child.end()
         else:
             self._children[child.serial] = child
@@ -155,6 +160,6 @@ class KeeperLink:
         for child in self._children.values():
             child.end()
         self._children.clear()
-        if not self._itself.is_over:
+        if not self.is_over:
             self._itself.end()
         self._ready.set()

@@ -94,15 +94,12 @@ class Pool:
             OverloadedError: too many wait already.
             SandboxError: the function was stopped.
         """
-        if self._waiting >= self._size.waiting and not self._offered.statistics().current_buffer_used:
-            raise OverloadedError(f"function {self._name}: {self._waiting} invocations wait already")
-        self._waiting += 1
         try:
-            worker = await self._offered.receive()
+            worker = self._offered.receive_nowait()
+        except anyio.WouldBlock:
+            worker = await self._wait()
         except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
             raise SandboxError(f"function {self._name} was stopped") from error
-        finally:
-            self._waiting -= 1
         self._spares.release()
         return worker
 
@@ -112,6 +109,17 @@ class Pool:
         if self._link is not None:
             self._link.shut_down()
         await self._stopped.wait()
+
+    async def _wait(self) -> Worker:
+        if self._waiting >= self._size.waiting:
+            raise OverloadedError(f"function {self._name}: {self._waiting} invocations wait already")
+        self._waiting += 1
+        try:
+            return await self._offered.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
+            raise SandboxError(f"function {self._name} was stopped") from error
+        finally:
+            self._waiting -= 1
 
     async def _live(self, report_ready: Callable[[], None]) -> str:
         """Live through one zygote, from its start to its burial; return what was wrong with it."""
@@ -153,16 +161,16 @@ class Pool:
             await self._processes.acquire()
             worker = Worker.spawn(link)
             attendants.start_soon(worker.log.drain, name=f"log of {self._name}")
-            attendants.start_soon(self._attend, worker, zygote, name=f"worker of {self._name}")
+            attendants.start_soon(self._attend, worker, link, zygote, name=f"worker of {self._name}")
 
-    async def _attend(self, worker: Worker, zygote: Child) -> None:
+    async def _attend(self, worker: Worker, link: KeeperLink, zygote: Child) -> None:
         """See one worker from its start to its burial."""
         try:
             await worker.load()
             if worker.condition() is Condition.DEAD:
                 await worker.end()
-            if worker.is_lost:
-                return  # its zygote died: there is nothing to tell anybody
+            if link.is_over:
+                return  # what was on offer has been discarded already
             self._offer.send_nowait(worker)  # there is room: `_spares` counts what is on offer
             await worker.dismissed.wait()
             await worker.end()

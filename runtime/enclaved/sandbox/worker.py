@@ -22,10 +22,9 @@ from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.log_reader import LogReader
 from enclaved.sandbox.runner import CONFINED, INPUT_LENGTH, LOADED
 
-__all__ = ["BURIAL_S", "Condition", "InputUnreadError", "Worker"]
+__all__ = ["Condition", "InputUnreadError", "Worker"]
 
-BURIAL_S: Final = 2.0
-"""How long a dead or killed process may take to be gone; a zygote that needs longer is killed itself."""
+_BURIAL_S: Final = 2.0  # a zygote that needs longer to bury a killed worker is killed itself
 
 _CHUNK: Final = 256 * 1024
 _MARKS: Final = CONFINED + LOADED
@@ -63,6 +62,7 @@ class Worker:
         self._channel = channel
         self._marks = b""
         self._condition = Condition.LOADING
+        self._buried_by = 0.0
 
     @classmethod
     def spawn(cls, link: KeeperLink) -> Self:
@@ -137,9 +137,11 @@ class Worker:
         return self.child.is_over and self.child.ending is None and not self.child.problem
 
     async def end(self) -> None:
-        """Kill it, if it still lives, and wait until nothing of it is left; its zygote answers for that."""
+        """Kill it, if it still lives, and wait until nothing of it is left, though never longer than two seconds."""
         self._link.kill(self.child)
-        with anyio.move_on_after(BURIAL_S):
+        now = anyio.current_time()
+        self._buried_by = self._buried_by or now + _BURIAL_S  # a second call gives the zygote no more time
+        with anyio.move_on_after(self._buried_by - now):
             await self.child.wait()
 
     def dismiss(self) -> None:
