@@ -110,7 +110,10 @@ class Discovery:
             usable, refusals = await self._usable(function, runtime_id)
             now = anyio.current_time()
             if usable and (runtime_id is not None or now >= self._started + _SETTLE_S):
-                return await self._choose(usable, function, timeout_s=timeout_s, deadline=deadline)
+                try:
+                    return await self._choose(usable, function, timeout_s=timeout_s, deadline=deadline)
+                except _SupersededError:
+                    continue  # it was started anew meanwhile: its new bundle is looked at from the start
             wake = self._started + (_SETTLE_S if usable else _REFUSE_S)
             if refusals and now >= min(wake, deadline):
                 raise refusals[0]
@@ -130,12 +133,17 @@ class Discovery:
             NoAnswer: it did not answer the challenge in time.
             TransportError: the broker refused the challenge.
         """
-        candidate = await self._vet(runtime_id)
-        if candidate is None:
-            return None
-        if candidate.verified is None:
-            raise _fresh(candidate)
-        return await self._trust(candidate.verified, timeout_s=timeout_s)
+        deadline = anyio.current_time() + timeout_s
+        while True:
+            candidate = await self._vet(runtime_id)
+            if candidate is None:
+                return None
+            if candidate.verified is None:
+                raise _fresh(candidate)
+            try:
+                return await self._trust(candidate.verified, timeout_s=deadline - anyio.current_time())
+            except _SupersededError:
+                continue
 
     async def candidates(self) -> tuple[Candidate, ...]:
         """Return all runtimes that are announced, with the policy's word on each."""
@@ -232,6 +240,8 @@ class Discovery:
         failure: Refusal | None = None
         with self._challenges.expect(nonce) as answer:
             while anyio.current_time() < deadline:
+                if self._announcements.latest(runtime_id) not in (None, announced.encoded):
+                    raise _SupersededError  # what was announced first may be of an enclave that is gone
                 again = min(anyio.current_time() + resend_delay(sent), deadline)
                 sent += 1
                 with anyio.CancelScope(deadline=again):
@@ -264,6 +274,10 @@ class Discovery:
         self._trusts[trust.bundle_digest] = trust
         if len(self._trusts) > _MAX_TRUSTS:
             del self._trusts[next(iter(self._trusts))]
+
+
+class _SupersededError(Exception):
+    """The runtime announced something else while it was challenged."""
 
 
 def _fresh(candidate: Candidate) -> Refusal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import typer
 
 from enclaved import __version__
@@ -52,4 +54,13 @@ _app.command()(keygen)
 
 def main() -> None:
     """Run the command line."""
+    for each in (_app, *(group.typer_instance for group in _app.registered_groups)):
+        _keep_examples(each)
     _app(prog_name="enclaved")
+
+
+def _keep_examples(app: typer.Typer | None) -> None:
+    """Keep the lines of each command's examples apart, where help texts are filled into paragraphs."""
+    for command in app.registered_commands if app else ():
+        text = inspect.getdoc(command.callback) or ""
+        command.help = text.replace("Examples:\n", "\b\nExamples:\n")

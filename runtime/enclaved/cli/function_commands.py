@@ -25,7 +25,7 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The function's f
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="The function's name, which its folder gets.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The function's name, which its folder gets.")],
     functions: FunctionsFolder = Path("functions"),
 ) -> None:
     """Make a function that runs at once, for you to change.

@@ -31,8 +31,8 @@ __all__ = ["invoke", "verdict_of"]
 @with_settings(*ACCESS, "policy", "key", "runtime_id")
 def invoke(
     settings: Settings,
-    name: Annotated[str, typer.Argument(help="The function's name.")],
-    source: Annotated[str | None, typer.Argument(metavar="[-]", help="- reads the input from standard input.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The function's name.")],
+    source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from standard input.")] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="TEXT", help="The input, as text.")] = None,
     file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="The input, from a file.")] = None,
     content_type: Annotated[str, typer.Option("--content-type", help="The input's media type.")] = "",

@@ -68,7 +68,9 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         hints = get_type_hints(command, include_extras=True)
         own = [each for each in inspect.signature(command).parameters.values() if each.name != "settings"]
-        shared = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in (*names, "config")]
+        types = {each.name: hints[each.name] for each in own} | {name: _SHARED[name] for name in names}
+        types["config"] = _CONFIG
+        defaults = {each.name: each.default for each in own}
 
         @functools.wraps(command)
         def with_them(**given: Any) -> None:  # noqa: ANN401 - each command has options of its own
@@ -76,10 +78,15 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
             with reporting(given.get("json", False)):
                 command(load_settings(given.pop("config"), **options), **given)
 
-        keyword_only = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
-        with_them.__signature__ = inspect.Signature([*keyword_only, *shared])  # type: ignore[attr-defined]  # typer reads it
-        with_them.__annotations__ = {each.name: hints[each.name] for each in own}
-        with_them.__annotations__ |= {name: _SHARED[name] for name in names} | {"config": _CONFIG}
+        with_them.__annotations__ = types
+        with_them.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # the parameters that typer sees
+            [
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=annotation
+                )
+                for name, annotation in types.items()
+            ]
+        )
         return with_them
 
     return decorate
