@@ -6,14 +6,15 @@ digest. A function that is still in use keeps its processes when an epoch ends.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import anyio
 
+from enclaved.clock import system_random
 from enclaved.enclave.load import FunctionLoad
+from enclaved.enclave.private_folder import make_folder
 from enclaved.enclave.registry import RegisteredFunction, Registry
 from enclaved.errors import ConfigurationError, SandboxError
 from enclaved.sandbox.engine import Engine, Function, FunctionUnknownError, OverloadedError
@@ -118,8 +119,8 @@ class Dispatcher:
 
     async def _start(self, function: RegisteredFunction, key: tuple[str, str]) -> None:
         manifest = function.manifest
-        copy = Path(tempfile.mkdtemp(prefix=f"{manifest.name}-", dir=self._folder)) / manifest.name
-        copy.parent.chmod(0o755)  # a sandbox may run it under another user
+        # Open to others: a sandbox may run it under another user.
+        copy = make_folder(self._folder, manifest.name, mode=0o755, random=system_random) / manifest.name
         function.snapshot.write_to(copy)
         engine = self._engine(function)
         await engine.start(

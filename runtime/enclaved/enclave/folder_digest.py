@@ -131,7 +131,7 @@ def _make_folders(folder: Path, path: str) -> None:
     """Make the folders above a file, open to other users whatever the umask: a sandbox may run as one."""
     for parent in reversed((folder / path).relative_to(folder.parent).parents[:-1]):
         above = folder.parent / parent
-        above.mkdir(exist_ok=True)
+        above.mkdir(parents=True, exist_ok=True)
         above.chmod(0o755)
 
 

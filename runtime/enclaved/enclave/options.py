@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from enclaved.enclave.epoch import Lifetime
@@ -54,6 +55,7 @@ def parse_options(arguments: Sequence[str]) -> EnclaveOptions:
     parser = argparse.ArgumentParser(
         prog="enclaved enclave",
         description="Hold the keys and run the functions: the trusted process, behind a gateway's link.",
+        formatter_class=partial(argparse.HelpFormatter, width=100),  # asked for one, it imports decompressors
     )
     parser.add_argument("--namespace", default="demo", help="where it serves (demo)")
     parser.add_argument("--runtime-id", required=True, help="its name there, the same over restarts")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import anyio
@@ -24,6 +23,7 @@ from enclaved.enclave.epoch import Identity
 from enclaved.enclave.hardening import harden
 from enclaved.enclave.listener import listen_socket, serve_links
 from enclaved.enclave.options import EnclaveOptions
+from enclaved.enclave.private_folder import private_folder
 from enclaved.enclave.runtime_digest import runtime_digest
 from enclaved.enclave.server import EnclaveServer, ServerOptions
 from enclaved.sandbox.engines import ENGINES, open_engine
@@ -49,14 +49,13 @@ async def run_enclave(options: EnclaveOptions) -> None:
         SandboxError: a sandbox cannot be built, or its launcher died.
     """
     harden(parent=options.parent)
-    with tempfile.TemporaryDirectory(prefix="enclaved-") as folder:
-        _let_pass(Path(folder))
+    with private_folder(random=system_random) as folder:
         launcher = LauncherLink.spawn()
         try:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(_stop_on_signal, tasks.cancel_scope, name="signals")
                 await tasks.start(launcher.listen, name="launcher")
-                await _serve(options, tasks=tasks, launcher=launcher, folder=Path(folder))
+                await _serve(options, tasks=tasks, launcher=launcher, folder=folder)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_S):
                 await launcher.aclose()
@@ -107,11 +106,6 @@ def _print_ready(options: EnclaveOptions, device: str, server: EnclaveServer) ->
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-
-
-def _let_pass(folder: Path) -> None:
-    """Let sandboxes, which may run as another user, pass through to their own function's folder."""
-    folder.chmod(0o711)
 
 
 async def _stop_on_signal(
