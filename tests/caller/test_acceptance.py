@@ -82,6 +82,25 @@ def refused_step(opened: OpenedAnswer, *, announced: bytes | None = None) -> str
     return refused.value.step
 
 
+def test_attestation_under_another_runtimes_name_is_refused() -> None:
+    """A broker cannot show one runtime's attestation for another's."""
+    with pytest.raises(EvidenceError) as refused:
+        VETTING.announced(FakeRuntime(runtime_id="r2").announced, runtime_id="r1", at=AT)
+
+    assert refused.value.step == "runtime_id"
+
+
+def test_challenge_that_another_bundle_answers_gives_no_trust() -> None:
+    """Fresh evidence for one key says nothing about the key that was announced."""
+    runtime, other = FakeRuntime(), FakeRuntime()
+    announced = VETTING.announced(runtime.announced, runtime_id="r1", at=AT)
+
+    with pytest.raises(EvidenceError) as refused:
+        VETTING.challenged(other.attest(bytes(32)), announced=announced, nonce=bytes(32), at=AT)
+
+    assert refused.value.step == "bundle"
+
+
 def test_good_answer_is_accepted() -> None:
     """Every check holds and is listed, and the evidence that the receipt names is at hand."""
     runtime = FakeRuntime()

@@ -154,6 +154,14 @@ def test_receipt_is_judged_as_of_the_evidences_own_time() -> None:
     assert (judged.verdict.authentic, judged.verdict.at, judged.verdict.mode) == (True, NOON, Mode.EVIDENCE)
 
 
+@BOTH
+def test_evidence_of_another_time_is_refused(policy: Policy | None) -> None:
+    """As of the evidence's own time is as of the time that the device signed, and no other."""
+    judged = verify_receipt_file(receipt_file(), policy, at=NOON + timedelta(seconds=1), mode=Mode.EVIDENCE)
+
+    assert failed_check(judged) == "evidence time"
+
+
 def test_now_needs_a_clock() -> None:
     """Verification reads no clock of its own."""
     with pytest.raises(ConfigurationError):

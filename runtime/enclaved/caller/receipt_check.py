@@ -77,7 +77,8 @@ def verify_receipt_file(
         data: the file's bytes, untrusted.
         policy: the relying party's policy; None asks only whether it is authentic.
         at: the present for `Mode.NOW`; the time for `Mode.GIVEN`, where None is the receipt's own
-            host time; nothing for `Mode.EVIDENCE`.
+            host time; for `Mode.EVIDENCE` the time that the evidence has to have been made at, where
+            None takes it out of the evidence.
         mode: where the time comes from.
         roots: the pinned roots; only tests give others than the released ones.
 
@@ -122,7 +123,7 @@ def _bundle(encoded: bytes) -> bytes:
 
 
 def _moment(receipt: Receipt, encoded: bytes, *, at: datetime | None, mode: Mode) -> datetime:
-    if mode is Mode.EVIDENCE:
+    if mode is Mode.EVIDENCE and at is None:
         return evidence_time(decode_attestation(encoded).evidence)
     if mode is Mode.GIVEN and at is None:
         return receipt_time(receipt.claims)

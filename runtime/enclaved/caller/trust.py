@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from enclaved.errors import EvidenceError
-from enclaved.verifier.attestation import VerifiedAttestation, check_current, verify_attestation
+from enclaved.verifier.attestation import VerifiedAttestation, verify_attestation
 from enclaved.verifier.moment import Mode
 from enclaved.verifier.policy import Policy
 from enclaved.verifier.roots import RELEASED_ROOTS, Roots
@@ -128,15 +128,6 @@ class Trust:
     def public_key(self) -> bytes:
         """The bundle's public key of the suite."""
         return self.verified.bundle.key(self.suite) or b""
-
-    def is_current(self, policy: Policy, *, at: datetime) -> None:
-        """Check that the bundle is still valid and young enough to seal to.
-
-        Raises:
-            EvidenceError: it has expired.
-            AppraisalError: it is older than the policy allows.
-        """
-        check_current(self.verified, policy, at=at)
 
     def learn(self, encoded: bytes) -> None:
         """Know an attestation that was verified for this bundle; the oldest of too many is forgotten."""
