@@ -1,8 +1,8 @@
 """The key that signs reports, and what AMD's certificate says of it.
 
-AMD publication 57230, section 3.1, "VCEK Certificate Definition", and 3.2 for
-the VLEK. The certificate holds for one TCB version of one chip (VCEK), or of one
-cloud provider's chips (VLEK): the extensions say which.
+AMD publication 57230, chapter 3, tables of the custom extensions. The certificate
+holds for one TCB version of one chip (VCEK), or of one cloud provider's chips
+(VLEK): the extensions say which.
 """
 
 from __future__ import annotations
