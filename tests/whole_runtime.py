@@ -19,7 +19,7 @@ import enclaved
 
 __all__ = ["FUNCTIONS", "Finished", "Up", "descendants", "is_running", "run", "up", "wait_until_gone", "write_function"]
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+FUNCTIONS = Path(__file__).parents[1] / "functions"
 _PACKAGES = str(Path(enclaved.__file__).parents[1])
 ENVIRONMENT = {**os.environ, "PYTHONPATH": _PACKAGES, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 _COMMAND = (sys.executable, "-B", "-m", "enclaved")
