@@ -525,6 +525,46 @@ def test_a_request_under_another_sessions_id_is_malformed(world: World) -> None:
     assert world.hint(encode((header, victim.offer, call.sealed.ciphertext))) == "malformed"
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["deliver", "finish", "refuse"]), st.integers(0, 11)), min_size=5, max_size=60
+    )
+)
+def test_whatever_the_network_repeats_nothing_runs_twice(steps: list[tuple[str, int]]) -> None:
+    """Twelve sealed calls of two sessions, delivered in any order and number: one run and one answer each."""
+    world = World(parallel=100, waiting=100)
+    callers = [world.caller(), world.caller()]
+    calls = [caller.call(sequence=number) for number in range(6) for caller in callers]
+    runs: dict[int, Run] = {}
+    waiting: dict[int, int] = {}
+    replies: dict[int, bytes] = {}
+    for step, which in steps:
+        if step == "deliver":
+            match world.admit(calls[which].message, waiter=which):
+                case Run() as run:
+                    assert which not in waiting
+                    runs[which], waiting[which] = run, 1
+                case Joined():
+                    assert which in runs
+                    waiting[which] += 1
+                case Replied(reply=reply):
+                    assert reply == replies[which]
+                case other:
+                    pytest.fail(f"{other}")
+        elif which in runs:
+            run = runs.pop(which)
+            answered, waiters = (
+                world.core.finish(run, executed())
+                if step == "finish"
+                else world.core.refuse_unstarted(run, "overloaded")
+            )
+            assert waiters == [which] * waiting[which]
+            replies[which] = answered.reply
+    for which, reply in replies.items():
+        assert calls[which].opened(reply).code in ("ok", "overloaded")
+
+
 # --- forged messages change nothing
 
 
