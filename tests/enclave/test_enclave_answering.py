@@ -7,7 +7,7 @@ import pytest
 from enclave_world import ISOLATION, Call, World, caller_key, executed, function, recipient_key
 from enclaved.enclave.core import Replied
 from enclaved.sandbox.outcome import Execution, Outcome
-from enclaved.wire.envelope import padded_size
+from enclaved.wire.envelope import MIN_ANSWER, padded_size
 from enclaved.wire.header import decode_result_header, split_result
 from enclaved.wire.receipt import (
     Receipt,
@@ -102,6 +102,21 @@ def test_a_failure_is_told_with_its_code_and_text(world: World, outcome: Outcome
     assert receipt.claims.outcome == outcome.value
 
 
+def test_an_acknowledgement_has_one_size_however_the_event_ended(world: World) -> None:
+    """An alarm that failed must not be told from one that went out by the size of a message."""
+    caller = world.caller()
+    sizes = {
+        len(
+            world.core.finish(world.start(caller.call(function="alarm", sequence=number)), executed(outcome=each))[
+                0
+            ].reply
+        )
+        for number, each in enumerate(Outcome)
+    }
+
+    assert len(sizes) == 1
+
+
 def test_the_host_is_not_told_success_from_failure(world: World) -> None:
     """It learns that there is an answer; how it ended is sealed."""
     caller = world.caller()
@@ -115,7 +130,7 @@ def test_an_answer_is_padded(world: World) -> None:
     answered, _ = world.core.finish(world.start(world.caller().call()), executed(b"x" * 5000))
     size = len(split_result(answered.reply).ciphertext) - 16
 
-    assert size == padded_size(size)
+    assert size == padded_size(size, least=MIN_ANSWER)
 
 
 def test_every_answer_has_a_key_of_its_own(world: World) -> None:

@@ -59,7 +59,7 @@ async def test_a_long_error_is_cut_and_marked(sandbox: Sandbox) -> None:
         ("return None", b"returned NoneType, and only bytes can be an output"),
         ("return 'text'", b"returned str, and only bytes can be an output"),
         ("sys.exit(3)", b"exited with status 3"),
-        ("sys.exit('words')", b"exited with status 1"),
+        ("sys.exit('words')", b"exited: words"),
         ("os._exit(3)", b"exited with status 3"),
         ("os._exit(0)", b"exited with status 0"),
         ("ctypes.string_at(0)", b"ended by SIGSEGV"),

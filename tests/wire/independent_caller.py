@@ -134,9 +134,9 @@ def open_session(
 
 
 # Section 9: invocation.
-def padded_size(n: int) -> int:
-    if n <= 256:
-        return 256
+def padded_size(n: int, least: int = 256) -> int:
+    if n <= least:
+        return least
     magnitude = n.bit_length() - 1
     step = 1 << (magnitude - magnitude.bit_length())
     return -(-n // step) * step

@@ -67,8 +67,9 @@ def test_parts_are_joined_with_their_lengths() -> None:
 
 def test_sizes_are_padded_alike() -> None:
     """Recomputed without the package."""
-    for size, padded in vectors("padding")["padded_size"].items():
-        assert caller.padded_size(int(size)) == padded
+    for kind, least in (("padded_request", 256), ("padded_answer", 1024)):
+        for size, padded in vectors("padding")[kind].items():
+            assert caller.padded_size(int(size), least) == padded
 
 
 def test_the_bundle_has_these_digests() -> None:

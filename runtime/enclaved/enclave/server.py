@@ -130,7 +130,7 @@ class EnclaveServer:
                 async with self._epoch_lock:
                     await self._start_epoch(self._core.epoch.registry)
             except (DeviceError, SandboxError, ConfigurationError) as error:
-                _LOG.warning("epoch not renewed", extra={"reason": type(error).__name__})
+                _LOG.warning("epoch not renewed: reason=%s", type(error).__name__)
         if any(epoch.is_over() for epoch in self._core.epochs[:-1]):
             self._core.end_epochs()
             async with self._epoch_lock:  # not while the functions of an epoch to come are being started
@@ -159,7 +159,7 @@ class EnclaveServer:
         self._core.install(epoch, loads=self._dispatcher.loads)
         self._epochs_made += 1
         self._last_epoch_at = self._clock.monotonic()
-        _LOG.info("epoch began", extra={"epoch": self._epochs_made, "functions": len(entries)})
+        _LOG.info("epoch began: epoch=%d functions=%d", self._epochs_made, len(entries))
         announce = self._announce()
         for link in self._links:
             link.send(announce)
@@ -249,7 +249,7 @@ class EnclaveServer:
                 evidence = await anyio.to_thread.run_sync(self._device.attest, keys.binding(frame.nonce))
             link.send(Attested(id=frame.id, attestation=keys.attestation(evidence, nonce=frame.nonce)))
         except DeviceError as error:
-            _LOG.warning("challenge not answered", extra={"reason": type(error).__name__})
+            _LOG.warning("challenge not answered: reason=%s", type(error).__name__)
             link.send(Attested(id=frame.id, attestation=None))
         finally:
             self._challenges -= 1

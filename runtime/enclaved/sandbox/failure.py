@@ -28,6 +28,8 @@ def failure(error: BaseException, *, folder: str) -> Answer:
     match error:
         case MemoryError():
             return Answer(Status.MEMORY, b"")  # there may be no memory for words
+        case SystemExit(code=str() as text):  # sys.exit("why") is how a script says what is wrong
+            return Answer(Status.FAILED, _cut(f"exited: {text}".encode(errors="replace")))
         case SystemExit():
             return Answer(Status.FAILED, f"exited with status {_exit_status(error)}".encode())
         case _:

@@ -15,10 +15,23 @@ from enclaved.errors import ProtocolError
 from enclaved.wire.codec import encode
 from enclaved.wire.lp import length_prefixed
 
-__all__ = ["NONCE_ZERO", "derive", "encode_padded", "open_envelope", "padded_size", "seal_envelope", "sequence_nonce"]
+__all__ = [
+    "MIN_ANSWER",
+    "MIN_REQUEST",
+    "NONCE_ZERO",
+    "derive",
+    "encode_padded",
+    "open_envelope",
+    "padded_size",
+    "seal_envelope",
+    "sequence_nonce",
+]
 
 NONCE_ZERO = bytes(12)
-_LEAST = 256
+MIN_REQUEST = 256
+MIN_ANSWER = 1024
+"""The smallest bucket of what an enclave seals: with a receipt inside, smaller ones would tell success from failure."""
+
 _BIN32 = b"\xc6"
 _EMPTY_BIN = b"\xc4\x00"
 _PADDING_HEADER = 5
@@ -57,8 +70,8 @@ def open_envelope(ciphertext: bytes, *, key: bytes, nonce: bytes, header: bytes)
         raise ProtocolError("envelope", "does not open") from error
 
 
-def padded_size(size: int) -> int:
-    """Return the size to which a message is padded: Padmé, at least 256 bytes.
+def padded_size(size: int, *, least: int) -> int:
+    """Return the size to which a message is padded: Padmé, with a smallest bucket.
 
     Padmé (Nikitin et al., PoPETs 2019(4), section 4) keeps of a length only its
     magnitude and as many leading bits as the magnitude has, so that it leaks
@@ -66,16 +79,17 @@ def padded_size(size: int) -> int:
 
     Args:
         size: bytes before padding.
+        least: the smallest bucket, `MIN_REQUEST` or `MIN_ANSWER`.
     """
-    if size <= _LEAST:
-        return _LEAST
+    if size <= least:
+        return least
     exponent = size.bit_length() - 1
     low_bits = exponent - exponent.bit_length()
     mask = (1 << low_bits) - 1
     return (size + mask) & ~mask
 
 
-def encode_padded(body: object) -> bytes:
+def encode_padded(body: object, *, least: int) -> bytes:
     """Return the MessagePack of a body whose last field is an empty ``padding``, padded to its bucket.
 
     The padding is zeros in a bin 32, whatever its length: with MessagePack's shorter
@@ -83,11 +97,12 @@ def encode_padded(body: object) -> bytes:
 
     Args:
         body: a struct whose last field is ``padding = b""``.
+        least: the smallest bucket, `MIN_REQUEST` or `MIN_ANSWER`.
 
     Returns:
         `padded_size` bytes.
     """
     encoded = encode(body)
     bare = encoded.removesuffix(_EMPTY_BIN)
-    length = padded_size(len(bare) + _PADDING_HEADER) - len(bare) - _PADDING_HEADER
+    length = padded_size(len(bare) + _PADDING_HEADER, least=least) - len(bare) - _PADDING_HEADER
     return b"".join((bare, _BIN32, length.to_bytes(4, "big"), bytes(length)))

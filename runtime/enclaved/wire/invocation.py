@@ -14,7 +14,7 @@ import msgspec
 
 from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode, encode
-from enclaved.wire.envelope import encode_padded, open_envelope, seal_envelope, sequence_nonce
+from enclaved.wire.envelope import MIN_REQUEST, encode_padded, open_envelope, seal_envelope, sequence_nonce
 from enclaved.wire.header import InvocationHeader
 from enclaved.wire.limits import MAX_INVOCATION, MAX_PAYLOAD
 from enclaved.wire.lp import sha256
@@ -91,7 +91,10 @@ def seal_invocation(header: InvocationHeader, body: InvocationBody, *, keys: Ses
         raise ProtocolError("invocation header", "it names another session than the keys'")
     header_bytes = encode(header)
     ciphertext = seal_envelope(
-        encode_padded(body), key=keys.request_key, nonce=sequence_nonce(header.sequence), header=header_bytes
+        encode_padded(body, least=MIN_REQUEST),
+        key=keys.request_key,
+        nonce=sequence_nonce(header.sequence),
+        header=header_bytes,
     )
     digest = request_digest(header_bytes, ciphertext)
     return SealedInvocation(header=header_bytes, ciphertext=ciphertext, digest=digest)

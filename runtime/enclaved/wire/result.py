@@ -14,7 +14,7 @@ import msgspec
 from enclaved.clock import RandomBytes
 from enclaved.errors import ProtocolError
 from enclaved.wire.codec import decode, encode
-from enclaved.wire.envelope import NONCE_ZERO, derive, encode_padded, open_envelope, seal_envelope
+from enclaved.wire.envelope import MIN_ANSWER, NONCE_ZERO, derive, encode_padded, open_envelope, seal_envelope
 from enclaved.wire.header import ResultHeader, ResultParts, decode_result_header
 from enclaved.wire.limits import MAX_LOG, MAX_PAYLOAD, MAX_RECEIPT, MAX_RESULT
 from enclaved.wire.session import SessionKeys
@@ -106,7 +106,7 @@ def seal_result(
     salt = random(_SALT_SIZE)
     header = encode(ResultHeader(v=1, key_id=key_id, session_id=keys.session_id, sequence=sequence, salt=salt))
     key = result_key(keys, salt=salt, request_digest=request_digest)
-    ciphertext = seal_envelope(encode_padded(body), key=key, nonce=NONCE_ZERO, header=header)
+    ciphertext = seal_envelope(encode_padded(body, least=MIN_ANSWER), key=key, nonce=NONCE_ZERO, header=header)
     return ResultParts(header=header, ciphertext=ciphertext, attestation=None)
 
 

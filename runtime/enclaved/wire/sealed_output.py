@@ -16,7 +16,7 @@ from enclaved.clock import RandomBytes
 from enclaved.errors import ProtocolError
 from enclaved.wire import hpke
 from enclaved.wire.codec import decode, encode
-from enclaved.wire.envelope import NONCE_ZERO, encode_padded, open_envelope, seal_envelope
+from enclaved.wire.envelope import MIN_ANSWER, NONCE_ZERO, encode_padded, open_envelope, seal_envelope
 from enclaved.wire.limits import MAX_HEADER, MAX_RECIPIENTS, MAX_RESULT, MAX_SEALED_OUTPUT
 from enclaved.wire.lp import length_prefixed
 from enclaved.wire.result import CODES, Status, check_output
@@ -130,7 +130,7 @@ def seal_output(
         )
         for recipient in recipients
     ]
-    ciphertext = seal_envelope(encode_padded(body), key=key, nonce=NONCE_ZERO, header=header_bytes)
+    ciphertext = seal_envelope(encode_padded(body, least=MIN_ANSWER), key=key, nonce=NONCE_ZERO, header=header_bytes)
     return encode((header_bytes, sealed_keys, ciphertext))
 
 

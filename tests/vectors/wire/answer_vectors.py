@@ -10,7 +10,7 @@ from enclaved.wire import attestation as attestations
 from enclaved.wire import bundle as bundles
 from enclaved.wire import header, hpke, invocation, receipt, result, sealed_output, session
 from enclaved.wire.codec import encode
-from enclaved.wire.envelope import encode_padded
+from enclaved.wire.envelope import MIN_ANSWER, encode_padded
 
 Made = dict[str, Any]
 PAYLOAD = b"call me on 555-0100"
@@ -96,7 +96,7 @@ def result_vectors(
             "session": "x25519 with proof",
             "header": parts.header.hex(),
             "result_key": result.result_key(keys, salt=salt, request_digest=request.digest).hex(),
-            "body": {"fields": shown(body), "bytes": encode_padded(body).hex()},
+            "body": {"fields": shown(body), "bytes": encode_padded(body, least=MIN_ANSWER).hex()},
             "ciphertext": parts.ciphertext.hex(),
             "message": header.join_result(parts).hex(),
         }
@@ -133,7 +133,7 @@ def output_vectors(made: Made, bundle: bytes, seeds: dict[str, bytes], signed: M
             "recipient": sealed_output.key_fingerprint(recipient.public_key).hex(),
             "header": encode(head).hex(),
             "body_key": CountedBytes(f"output {suite}")(32).hex(),
-            "body": encode_padded(body).hex(),
+            "body": encode_padded(body, least=MIN_ANSWER).hex(),
             "sealed message": message,
         }
     return vectors

@@ -19,7 +19,7 @@ from enclaved.wire import attestation as attestations
 from enclaved.wire import bundle as bundles
 from enclaved.wire import frames, header, hint, hpke, invocation, lp, session
 from enclaved.wire.codec import encode
-from enclaved.wire.envelope import encode_padded, padded_size, sequence_nonce
+from enclaved.wire.envelope import MIN_ANSWER, MIN_REQUEST, encode_padded, padded_size, sequence_nonce
 from enclaved.wire.key_text import caller_key_text
 
 FOLDER = Path(__file__).parent
@@ -61,7 +61,10 @@ def _lp() -> Made:
 
 def _padding() -> Made:
     sizes = (*range(250, 262), 512, 513, 1000, 1024, 1025, 4095, 4097, 65535, 65537, 1048576, 1048577, 1081344, 1081345)
-    return {"padded_size": {str(size): padded_size(size) for size in sizes}}
+    return {
+        kind: {str(size): padded_size(size, least=least) for size in sizes}
+        for kind, least in (("padded_request", MIN_REQUEST), ("padded_answer", MIN_ANSWER))
+    }
 
 
 def _bundle(seeds: dict[str, bytes]) -> bundles.KeyBundle:
@@ -210,7 +213,7 @@ def _invocation(keys: session.SessionKeys, bundle: bytes) -> tuple[invocation.Se
     return sealed, {
         "session": "x25519 with proof",
         "header": {"fields": shown(head), "bytes": sealed.header.hex()},
-        "body": {"fields": shown(body), "bytes": encode_padded(body).hex()},
+        "body": {"fields": shown(body), "bytes": encode_padded(body, least=MIN_REQUEST).hex()},
         "nonce": sequence_nonce(head.sequence).hex(),
         "ciphertext": sealed.ciphertext.hex(),
         "request_digest": sealed.digest.hex(),
