@@ -38,7 +38,7 @@ class SessionBounds:
     per_key: int = 8_192
     evicted: int = 262_144
     answer_bytes: int = 128 << 20
-    session_answer_bytes: int = 16 << 20
+    session_answer_bytes: int = 8 << 20
 
 
 @dataclass(slots=True, kw_only=True)
