@@ -36,6 +36,7 @@ class Finished:
     @property
     def document(self) -> dict[str, Any]:
         """Its output, as the one JSON document that it has to be."""
+        assert self.out, self.err
         value: dict[str, Any] = json.loads(self.out)
         return value
 
