@@ -65,6 +65,7 @@ async def test_nothing_of_the_enclave_is_loaded(sandbox: Sandbox) -> None:
             for module in (
                 "answer",
                 "assignment",
+                "channel",
                 "control",
                 "entrypoint",
                 "failure",

@@ -1,8 +1,8 @@
 """A process that a runtime consists of: started, watched, started again, and ended in time.
 
-Each says on its standard output, in lines of JSON, when it is ready; what it logs
-goes to the terminal. It lives in a session of its own, so that a terminal's Ctrl-C
-reaches only the one who started it and can end all of them in order.
+Each says on its standard output, in lines of JSON, what it does, and when others can
+come; what it logs goes to the terminal. It lives in a session of its own, so that a
+terminal's Ctrl-C reaches only the one who started it and can end all of them in order.
 """
 
 from __future__ import annotations
@@ -44,13 +44,22 @@ class ChildEvent:
 class Child:
     """One process of a runtime.
 
+    Args:
+        name: for people.
+        command: starts it.
+        ready: the event by which it says that others can come.
+        observer: told what it says.
+
     Attributes:
         name: for people.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, observer: Callable[[ChildEvent], None]) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, ready: str, observer: Callable[[ChildEvent], None]
+    ) -> None:
         self.name = name
         self._command = list(command)
+        self._ready = ready
         self._observer = observer
         self._process: Process | None = None
         self._stopping = False
@@ -62,7 +71,7 @@ class Child:
         return None if self._process is None else self._process.pid
 
     async def keep(self, *, task_status: TaskStatus[dict[str, Any]] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run it, again and again; reports started, with its first event, once that came.
+        """Run it, again and again; reports started, with what came along, once it is ready.
 
         Raises:
             SandboxError: it ended before it was ever ready.
@@ -125,7 +134,7 @@ class Child:
             event = fields.pop("event")
         except (ValueError, KeyError, AttributeError, TypeError):
             return  # not one of our lines; a library that prints does not end a runtime
-        if not self._was_ready:
+        if not self._was_ready and event == self._ready:
             self._was_ready = True
             task_status.started(fields)
         self._observer(ChildEvent(child=self.name, event=str(event), fields=fields))

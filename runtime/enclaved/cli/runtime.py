@@ -10,8 +10,8 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from enclaved.cli.child import Child, ChildEvent
 from enclaved.cli.settings import DEFAULT_BROKER, Settings
 from enclaved.cli.state import StateFolder
 from enclaved.clock import system_random
+from enclaved.errors import SandboxError
 from enclaved.mqtt.loopback import LoopbackBroker
-from enclaved.mqtt.transport import parse_broker_url
+from enclaved.mqtt.transport import FirstConnection, parse_broker_url
+from enclaved.mqtt.transports import open_transport
 
 __all__ = ["LocalRuntime", "RuntimeOptions", "local_runtime"]
 
@@ -86,19 +88,22 @@ async def local_runtime(
         The runtime, once it serves.
 
     Raises:
-        SandboxError: a process ended before it was ready; it said why on standard error.
+        SandboxError: a process ended before it was ready, or is not ready in time; it said why on standard error.
         ConfigurationError: the broker cannot listen.
+        TransportError: the named broker cannot be reached.
     """
     settings = options.settings
     runtime_id = settings.runtime_id or state.runtime_id(random=system_random)
     async with _broker(options, observer) as broker:
         with tempfile.TemporaryDirectory(prefix="enclaved-link-") as folder:  # private, and short enough for a socket
             link = settings.link or f"unix:{folder}/link"
-            enclave = Child("enclave", _enclave_command(options, state, runtime_id, link), observer=observer)
-            gateway = Child("gateway", _gateway_command(settings, broker, link), observer=observer)
+            enclave_command = _enclave_command(options, state, runtime_id, link)
+            enclave = Child("enclave", enclave_command, ready="ready", observer=observer)
+            gateway_command = _gateway_command(settings, broker, link)
+            gateway = Child("gateway", gateway_command, ready="serving", observer=observer)
             async with anyio.create_task_group() as tasks:
                 try:
-                    with anyio.fail_after(_READY_S):
+                    with _within(_READY_S):
                         ready = await tasks.start(enclave.keep, name="enclave")
                         await tasks.start(gateway.keep, name="gateway")
                     yield LocalRuntime(
@@ -116,6 +121,15 @@ async def local_runtime(
                     tasks.cancel_scope.cancel()
 
 
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise SandboxError(f"enclave and gateway are not ready after {seconds:g} s") from error
+
+
 async def _stop(gateway: Child, enclave: Child) -> None:
     """End the gateway first, so that it can answer and acknowledge what is under way."""
     with anyio.CancelScope(shield=True):
@@ -127,6 +141,7 @@ async def _stop(gateway: Child, enclave: Child) -> None:
 async def _broker(options: RuntimeOptions, observer: Callable[[ChildEvent], None]) -> AsyncIterator[str]:
     """Yield the broker's URL: the one that is named, or that of a development broker that runs meanwhile."""
     if not options.embedded_broker:
+        await _check_reachable(options.settings)  # the gateway would try for ever
         yield options.settings.broker_url
         return
     wanted = parse_broker_url(DEFAULT_BROKER).port
@@ -135,6 +150,12 @@ async def _broker(options: RuntimeOptions, observer: Callable[[ChildEvent], None
         if broker.port != wanted:
             observer(ChildEvent(child="broker", event="moved", fields={"wanted": wanted, "port": broker.port}))
         yield f"mqtt://127.0.0.1:{broker.port}"
+
+
+async def _check_reachable(settings: Settings) -> None:
+    transport = open_transport(settings.transport)
+    async with transport.publish(settings.connection(), first=FirstConnection.MUST_SUCCEED):
+        pass
 
 
 def _is_free(port: int) -> bool:

@@ -157,7 +157,7 @@ class _AiomqttLink:
         """Say goodbye if the connection stands, and leave no socket and no task behind."""
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_CLOSE_S):
-                if self._connected.done() and self._connected.exception() is None and self._lost is None:
+                if self._stands() and self._lost is None:
                     try:
                         await self._client.__aexit__(None, None, None)
                     except aiomqtt.MqttError as error:
@@ -166,6 +166,11 @@ class _AiomqttLink:
             self._paho._sock_close()  # noqa: SLF001 - nothing public closes a socket that will not send
             await anyio.lowlevel.checkpoint()  # aiomqtt ends its timer through the event loop's queue
             await anyio.lowlevel.checkpoint()
+
+    def _stands(self) -> bool:
+        """Tell whether the broker accepted the connection; aiomqtt cancels the future when no CONNACK came."""
+        connected = self._connected
+        return connected.done() and not connected.cancelled() and connected.exception() is None
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe; see `Link.subscribe`."""

@@ -21,12 +21,12 @@ from enclaved.sandbox.invocation import Invoker
 from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import LOAD_TIME_S, PoolSize
-from enclaved.sandbox.lockdown import LEVEL
 from enclaved.sandbox.outcome import Execution
 from enclaved.sandbox.pool import Pool
 
 __all__ = ["PythonEngine"]
 
+_LEVEL: Final = IsolationLevel.PROCESS
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _ENTRYPOINT: Final = re.compile(rf"{_MODULE.pattern}:[A-Za-z_]\w*", re.ASCII)
 
@@ -57,7 +57,7 @@ class PythonEngine:
     @property
     def isolation(self) -> IsolationLevel:
         """Return the level that every zygote has to report before it is used."""
-        return LEVEL
+        return _LEVEL
 
     async def start(self, function: Function) -> None:
         """Start a function's zygote and its first spares.

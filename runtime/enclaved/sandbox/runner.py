@@ -8,27 +8,15 @@ only a caller may read a function's words.
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
-from typing import Final
 
 from enclaved.sandbox.answer import Answer, Status
 from enclaved.sandbox.assignment import Assignment
+from enclaved.sandbox.channel import INPUT_LENGTH, LOADED
 from enclaved.sandbox.entrypoint import load
 from enclaved.sandbox.failure import failure
 
-__all__ = ["CHANNEL", "CONFINED", "INPUT_LENGTH", "LOADED", "serve"]
-
-CHANNEL: Final = 3
-"""The descriptor of the socket that input and answer pass through."""
-
-CONFINED: Final = b"c"
-"""Sent once the worker is locked down, before any code of the function runs."""
-
-LOADED: Final = b"l"
-"""Sent once the function's module has been executed, well or badly."""
-
-INPUT_LENGTH: Final = struct.Struct(">I")
+__all__ = ["serve"]
 
 
 def serve(channel: socket.socket, assignment: Assignment) -> None:

@@ -17,10 +17,10 @@ import anyio
 
 from enclaved.errors import SandboxError
 from enclaved.sandbox.answer import Answer, AnswerReader
+from enclaved.sandbox.channel import CONFINED, INPUT_LENGTH, LOADED
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.log_reader import LogReader
-from enclaved.sandbox.runner import CONFINED, INPUT_LENGTH, LOADED
 
 __all__ = ["Condition", "InputUnreadError", "Worker"]
 

@@ -37,8 +37,9 @@ def read_certificate(der: bytes | None, name: str, checks: Checks) -> x509.Certi
     try:
         with warnings.catch_warnings(action="ignore"):  # AMD's serial numbers are 0, which RFC 5280 forbids
             certificate = x509.load_der_x509_certificate(der)
-            _ = certificate.extensions  # parsed lazily: what is wrong in them has to show here
-            _ = certificate.public_key()
+            # Parsed lazily: what is wrong in them has to show here, and not where they are first looked at.
+            _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except Exception as error:
         # The parser raises ValueError, UnsupportedAlgorithm, DuplicateExtension, InvalidVersion, TypeError and more.
         raise checks.unreadable(name, found="bytes that do not parse", wanted="a certificate in DER") from error

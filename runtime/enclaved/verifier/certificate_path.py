@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -29,6 +30,7 @@ from enclaved.verifier.checks import Checks
 __all__ = ["check_path"]
 
 _LONGEST = 8
+_REMEMBERED = 256  # links, each some kilobytes
 _UNDERSTOOD = frozenset({x509.BasicConstraints.oid, x509.KeyUsage.oid})
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
@@ -123,13 +125,25 @@ def _check_signed_by(certificate: x509.Certificate, issuer: x509.Certificate, ch
     wanted = f"one by {_name(issuer)} over SHA-256, SHA-384 or SHA-512"
     try:
         strong = isinstance(certificate.signature_hash_algorithm, _HASHES)
-        certificate.verify_directly_issued_by(issuer)
+        _verify_link(certificate, issuer)
     except InvalidSignature as error:
         raise checks.not_authentic(step, found="one that does not verify", wanted=wanted) from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # another issuer's name, or an odd algorithm
         raise checks.not_authentic(step, found=str(error), wanted=wanted) from error
     found = "one that verifies" if strong else "one over a weak or unknown hash"
     checks.authentic(step, found=found, wanted=wanted, ok=strong)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _verify_link(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Verify that the issuer's key signed the certificate.
+
+    Whether it did is a matter of the two certificates' bytes alone, whatever the
+    time or the roots are, so a link that verified once is remembered: vendors'
+    issuers stay the same for days or years, and their signatures are most of the
+    work. A link that does not verify raises, and is never remembered.
+    """
+    certificate.verify_directly_issued_by(issuer)
 
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -142,6 +156,7 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
         return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _name(certificate: x509.Certificate) -> str:
     common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return str(common[0].value) if common else "a certificate without a name"

@@ -7,11 +7,13 @@ from types import MappingProxyType
 
 from enclaved.errors import EvidenceError
 from enclaved.verifier.format import Format
+from enclaved.verifier.nitro.format import NITRO
 from enclaved.verifier.simulated.format import SIMULATED
+from enclaved.verifier.snp.format import SEV_SNP
 
 __all__ = ["FORMATS", "find_format"]
 
-FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SIMULATED,)})
+FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SEV_SNP, NITRO, SIMULATED)})
 
 
 def find_format(name: str) -> Format:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from enclaved.verifier.value_types import duration, flag, hex_values, table
 
 __all__ = ["RULES"]
 
-_PCRS = tuple(f"pcr{index}" for index in range(32))
+_PCRS = table(hex_values(48), keys=tuple(f"pcr{index}" for index in range(32)))
 _CODE = (
     frozenset({"pcr0"}),  # the whole image
     frozenset({"pcr1", "pcr2"}),  # kernel and boot RAM disk; application
@@ -67,7 +68,7 @@ def _check_age(checks: Checks, key: str, found: timedelta, wanted: timedelta) ->
 
 _PCR_RULE: Rule[Mapping[str, bytes], Mapping[str, frozenset[bytes]]] = Rule(
     key="pcrs",
-    type=table(hex_values(48), keys=_PCRS),
+    type=replace(_PCRS, name="a table of lists of 48-byte hex values under pcr0 to pcr31"),
     found=_pcrs,
     check=_check_pcrs,
     doc="PCRs, each with the values that it may have; pcr0, or pcr1 with pcr2, or pcr8 has to be among them",

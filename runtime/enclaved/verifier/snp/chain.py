@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import SignatureAlgorithmOID
 
@@ -25,6 +26,7 @@ ENDORSEMENT_FILES = ("vcek.der", "vlek.der", "ask.pem", "asvk.pem", "ark.pem", "
 _FILES = {SigningKey.VCEK: ("vcek.der", "ask.pem"), SigningKey.VLEK: ("vlek.der", "asvk.pem")}
 _SUBJECTS = {SigningKey.VCEK: ("SEV-VCEK", "SEV-{line}"), SigningKey.VLEK: ("SEV-VLEK", "SEV-VLEK-{line}")}
 _ORGANISATION = "Advanced Micro Devices"
+_ALGORITHM = f"{SignatureAlgorithmOID.RSASSA_PSS.dotted_string} with {hashes.SHA384.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +99,7 @@ def check_algorithms(chain: Chain, checks: Checks) -> None:
         EvidenceError: one is signed in another way.
     """
     for certificate in chain.path:
-        is_pss = certificate.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS
-        checks.authentic(
-            "certificate algorithm",
-            found=certificate.signature_algorithm_oid.dotted_string,
-            wanted="RSASSA-PSS with SHA-384",
-            ok=is_pss and isinstance(certificate.signature_hash_algorithm, hashes.SHA384),
-        )
+        checks.equal("certificate algorithm", found=_algorithm(certificate), wanted=_ALGORITHM)
 
 
 def _one(endorsements: Mapping[str, bytes], name: str, checks: Checks) -> x509.Certificate:
@@ -111,6 +107,15 @@ def _one(endorsements: Mapping[str, bytes], name: str, checks: Checks) -> x509.C
     if len(certificates) != 1:
         raise checks.unreadable(name, found=f"{len(certificates)} certificates", wanted="one certificate")
     return certificates[0]
+
+
+def _algorithm(certificate: x509.Certificate) -> str:
+    name = certificate.signature_algorithm_oid.dotted_string
+    try:
+        digest = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):  # parameters that do not parse, or a digest that nobody knows
+        return name
+    return f"{name} with {digest.name if digest else 'no digest'}"
 
 
 def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str | None:
