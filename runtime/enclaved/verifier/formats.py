@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from enclaved.errors import EvidenceError
+from enclaved.verifier.dcap.format import SGX, TDX
 from enclaved.verifier.format import Format
 from enclaved.verifier.nitro.format import NITRO
 from enclaved.verifier.simulated.format import SIMULATED
@@ -13,7 +14,7 @@ from enclaved.verifier.snp.format import SEV_SNP
 
 __all__ = ["FORMATS", "find_format"]
 
-FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SEV_SNP, NITRO, SIMULATED)})
+FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SEV_SNP, TDX, SGX, NITRO, SIMULATED)})
 
 
 def find_format(name: str) -> Format:

@@ -75,12 +75,14 @@ def read_pck(certificate: x509.Certificate, checks: Checks) -> Pck:
 def _read(certificate: x509.Certificate) -> Pck:
     value = next((e.value for e in certificate.extensions if e.oid == _EXTENSION), None)
     if not isinstance(value, x509.UnrecognizedExtension):
-        raise KeyError("no such extension")  # noqa: TRY004 - what is wrong is the certificate, not a type
+        raise KeyError("no such extension")
     fields = _fields(one_element(value.value, SEQUENCE), _PREFIX)
     tcb = _fields(_contents(fields[_TCB], SEQUENCE), _PREFIX + bytes((_TCB,)))
-    configuration = _fields(_contents(fields[_CONFIGURATION], SEQUENCE), _PREFIX + bytes((_CONFIGURATION,))) if (
-        _CONFIGURATION in fields
-    ) else {}
+    configuration = (
+        _fields(_contents(fields[_CONFIGURATION], SEQUENCE), _PREFIX + bytes((_CONFIGURATION,)))
+        if (_CONFIGURATION in fields)
+        else {}
+    )
     _sized(fields[_SGX_TYPE], 1, _ENUMERATED)
     _sized(tcb[_CPU_SVN], 16)
     return Pck(
@@ -90,9 +92,7 @@ def _read(certificate: x509.Certificate) -> Pck:
         pce_svn=small_number(*tcb[_PCE_SVN], most=0xFFFF),
         pce_id=_sized(fields[_PCE_ID], 2),
         fmspc=_sized(fields[_FMSPC], 6),
-        platform_instance_id=(
-            _sized(fields[_PLATFORM_INSTANCE_ID], 16) if _PLATFORM_INSTANCE_ID in fields else None
-        ),
+        platform_instance_id=(_sized(fields[_PLATFORM_INSTANCE_ID], 16) if _PLATFORM_INSTANCE_ID in fields else None),
         configuration={
             name: _flag(configuration[number]) for number, name in _FLAGS.items() if number in configuration
         },

@@ -7,18 +7,20 @@ TDX QE Identity", version 2 of the document.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.dcap.quote import Tee
 from enclaved.verifier.dcap.sgx_report import SgxReport
-from enclaved.verifier.dcap.signed_document import SignedDocument
+from enclaved.verifier.dcap.signed_document import UnknownVersionError
 from enclaved.verifier.dcap.tcb_status import PART_STATUSES, TcbStatus, TcbVerdict
 
-__all__ = ["QeIdentity", "check_identity", "qe_verdict", "read_qe_identity"]
+__all__ = ["QeIdentity", "check_identity", "parse_qe_identity", "qe_verdict"]
 
 _VERSION = 2
+_REMEMBERED = 16  # documents, each a kilobyte
 _IDS = {Tee.SGX: "QE", Tee.TDX: "TD_QE"}
 
 
@@ -73,19 +75,21 @@ class QeIdentity:
     levels: tuple[tuple[int, TcbVerdict], ...]
 
 
-def read_qe_identity(document: SignedDocument, checks: Checks) -> QeIdentity:
-    """Return what a document says, once its signature is verified.
+@lru_cache(maxsize=_REMEMBERED)
+def parse_qe_identity(body: bytes) -> QeIdentity:
+    """Return what a document says; the same one serves all platforms for days, so it is remembered.
+
+    Args:
+        body: the signed bytes, their signature verified.
 
     Raises:
-        EvidenceError: it is of another shape (``"unreadable"``) or of another version (``"unsupported"``).
+        ValueError: it is of another shape; `UnknownVersionError` if it is of another version.
+        msgspec.MsgspecError: it is no JSON of that shape.
     """
-    fields = document.parse(checks)
+    fields = msgspec.json.decode(body, type=dict[str, object])
     if fields.get("version") != _VERSION:
-        raise checks.unsupported(f"{document.name}: version", found=fields.get("version"), wanted=_VERSION)
-    try:
-        return _read(msgspec.convert(fields, _Document))
-    except (msgspec.ValidationError, ValueError) as error:
-        raise checks.unreadable(document.name, found=str(error), wanted="a quoting enclave's identity") from error
+        raise UnknownVersionError(fields.get("version"))
+    return _read(msgspec.convert(fields, _Document))
 
 
 def check_identity(report: SgxReport, identity: QeIdentity, tee: Tee, checks: Checks) -> None:

@@ -13,11 +13,13 @@ along say, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -29,6 +31,7 @@ __all__ = ["PCK_CRL_FILE", "ROOT_CRL_FILE", "Revocation", "check_revocation"]
 ROOT_CRL_FILE = "root_ca_crl.der"
 PCK_CRL_FILE = "pck_crl.der"
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_REMEMBERED = 16  # lists; Intel's have some kilobytes, no file has more than 256
 
 
 class Revocation(StrEnum):
@@ -84,61 +87,90 @@ def check_revocation(
     return found
 
 
-def _read_crl(der: bytes, name: str, checks: Checks) -> x509.CertificateRevocationList:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _List:
+    """A list, parsed and not verified."""
+
+    der: bytes
+    issuer: x509.Name
+    serial_numbers: frozenset[int]
+    critical: tuple[str, ...]
+    start: datetime
+    end: datetime | None
+
+
+def _read_crl(der: bytes, name: str, checks: Checks) -> _List:
     try:
-        crl = x509.load_der_x509_crl(der)
-        _ = crl.extensions, crl.issuer, crl.last_update_utc, crl.next_update_utc
-        _ = [(revoked.serial_number, revoked.extensions) for revoked in crl]  # parsed lazily otherwise
+        return _parse(der)
     except Exception as error:
         # The parser raises ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension and more.
-        raise checks.unreadable(name, found="bytes that do not parse", wanted="a CRL in DER") from error
+        raise checks.unreadable(name, found=str(error) or "bytes that do not parse", wanted="a CRL in DER") from error
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse(der: bytes) -> _List:
+    """Parse a list; the same one serves all platforms for days, so it is remembered by its bytes."""
+    crl = x509.load_der_x509_crl(der)
     if crl.public_bytes(Encoding.DER) != der:
-        raise checks.unreadable(name, found="trailing bytes", wanted="one CRL in DER")
-    return crl
-
-
-def _check_issuer(crl: x509.CertificateRevocationList, name: str, issuer: x509.Certificate, checks: Checks) -> None:
-    usages = [each.value for each in issuer.extensions if isinstance(each.value, x509.KeyUsage)]
-    checks.authentic(
-        f"{name}: issuer",
-        found=crl.issuer.rfc4514_string(),
-        wanted=f"{issuer.subject.rfc4514_string()}, whose key may sign lists",
-        ok=crl.issuer == issuer.subject and any(usage.crl_sign for usage in usages),
+        raise ValueError("trailing bytes")
+    for revoked in crl:
+        _ = revoked.extensions  # parsed lazily: what is wrong in them has to show here
+    return _List(
+        der=der,
+        issuer=crl.issuer,
+        serial_numbers=frozenset(revoked.serial_number for revoked in crl),
+        critical=tuple(each.oid.dotted_string for each in crl.extensions if each.critical),
+        start=crl.last_update_utc,
+        end=crl.next_update_utc,
     )
 
 
-def _check_signature(crl: x509.CertificateRevocationList, name: str, issuer: x509.Certificate, checks: Checks) -> None:
+def _check_issuer(found: _List, name: str, issuer: x509.Certificate, checks: Checks) -> None:
+    usages = [each.value for each in issuer.extensions if isinstance(each.value, x509.KeyUsage)]
+    checks.authentic(
+        f"{name}: issuer",
+        found=found.issuer.rfc4514_string(),
+        wanted=f"{issuer.subject.rfc4514_string()}, whose key may sign lists",
+        ok=found.issuer == issuer.subject and any(usage.crl_sign for usage in usages),
+    )
+
+
+def _check_signature(found: _List, name: str, issuer: x509.Certificate, checks: Checks) -> None:
     step, wanted = f"{name}: signature", "one by the list's issuer: ECDSA over SHA-256, SHA-384 or SHA-512"
-    key = issuer.public_key()
     try:
-        verifies = isinstance(key, ec.EllipticCurvePublicKey) and crl.is_signature_valid(key)
-        strong = isinstance(crl.signature_hash_algorithm, _HASHES)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise checks.not_authentic(step, found=str(error), wanted=wanted) from error
-    found = "one that verifies" if verifies else "one that does not verify"
-    checks.authentic(step, found=found, wanted=wanted, ok=verifies and strong)
+        _verify(found.der, issuer)
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
+        raise checks.not_authentic(step, found=str(error) or "one that does not verify", wanted=wanted) from error
+    checks.authentic(step, found="one that verifies", wanted=wanted, ok=True)
 
 
-def _check_extensions(crl: x509.CertificateRevocationList, name: str, checks: Checks) -> None:
+@lru_cache(maxsize=_REMEMBERED)
+def _verify(der: bytes, issuer: x509.Certificate) -> None:
+    """Verify a list's signature; one that verified once is remembered, one that does not raises and never is."""
+    crl, key = x509.load_der_x509_crl(der), issuer.public_key()
+    if not isinstance(crl.signature_hash_algorithm, _HASHES) or not isinstance(key, ec.EllipticCurvePublicKey):
+        raise InvalidSignature("one of another kind")
+    if not crl.is_signature_valid(key):
+        raise InvalidSignature("one that does not verify")
+
+
+def _check_extensions(found: _List, name: str, checks: Checks) -> None:
     """Refuse delta, partial and indirect lists: they are critical, and Intel publishes none (section 5.2)."""
-    critical = [each.oid.dotted_string for each in crl.extensions if each.critical]
-    checks.authentic(f"{name}: critical extensions", found=critical, wanted="none", ok=not critical)
+    checks.authentic(f"{name}: critical extensions", found=found.critical, wanted="none", ok=not found.critical)
 
 
-def _check_not_listed(
-    crl: x509.CertificateRevocationList, name: str, certificates: Sequence[x509.Certificate], checks: Checks
-) -> None:
+def _check_not_listed(found: _List, name: str, certificates: Sequence[x509.Certificate], checks: Checks) -> None:
     for certificate in certificates:
-        if certificate.issuer == crl.issuer:
-            revoked = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        if certificate.issuer == found.issuer:
+            listed = certificate.serial_number in found.serial_numbers
             checks.authentic(
                 f"{name}: serial number {certificate.serial_number:x}",
-                found="revoked" if revoked else "not listed",
+                found="revoked" if listed else "not listed",
                 wanted="not listed",
-                ok=revoked is None,
+                ok=not listed,
             )
 
 
-def _in_force(crl: x509.CertificateRevocationList, at: datetime) -> bool:
+def _in_force(found: _List, at: datetime) -> bool:
     # Without a next update, a list would be the newest for ever.
-    return crl.next_update_utc is not None and crl.last_update_utc <= at <= crl.next_update_utc
+    return found.end is not None and found.start <= at <= found.end

@@ -9,18 +9,25 @@ another writer's JSON has other bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
 from enclaved.verifier.checks import Checks
 
-__all__ = ["SignedDocument", "check_in_force", "read_signed_document"]
+__all__ = ["SignedDocument", "UnknownVersionError", "check_in_force", "read_signed_document"]
+
+_Content = TypeVar("_Content")
 
 _FILE = r'\s*\{\s*"%s"\s*:\s*(\{.*\})\s*,\s*"signature"\s*:\s*"([0-9a-fA-F]{128})"\s*\}\s*'
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class UnknownVersionError(ValueError):
+    """A document is of a version that is not known here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +44,22 @@ class SignedDocument:
     body: bytes
     signature: bytes
 
-    def parse(self, checks: Checks) -> Mapping[str, object]:
+    def read(self, parse: Callable[[bytes], _Content], checks: Checks) -> _Content:
         """Return what the signed bytes say, once the signature is verified.
 
+        Args:
+            parse: turns the bytes into it; raises `ValueError` or an error of msgspec's.
+            checks: the record.
+
         Raises:
-            EvidenceError: they are no JSON object; the code is ``"unreadable"``.
+            EvidenceError: they are of another shape (``"unreadable"``) or version (``"unsupported"``).
         """
         try:
-            return msgspec.json.decode(self.body, type=dict[str, object])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise checks.unreadable(self.name, found=str(error), wanted="a JSON object") from error
+            return parse(self.body)
+        except UnknownVersionError as error:
+            raise checks.unsupported(f"{self.name}: version", found=str(error), wanted="a known one") from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise checks.unreadable(self.name, found=str(error), wanted="a document of Intel's") from error
 
 
 def read_signed_document(data: bytes | None, name: str, key: str, checks: Checks) -> SignedDocument:

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.dcap.quote import Tee
-from enclaved.verifier.dcap.signed_document import SignedDocument
+from enclaved.verifier.dcap.signed_document import UnknownVersionError
 from enclaved.verifier.dcap.tcb_status import PART_STATUSES, TcbStatus, TcbVerdict
 
-__all__ = ["TcbInfo", "TdxModuleIdentity", "module_verdict", "platform_verdict", "read_tcb_info"]
+__all__ = ["TcbInfo", "TdxModuleIdentity", "module_verdict", "parse_tcb_info", "platform_verdict"]
 
 _VERSIONS = {2, 3}
 _COMPONENTS = 16
+_REMEMBERED = 64  # documents, each some kilobytes
 _FIRST_BEHIND_MODULE = 2  # the first two TDX components are the module's, which since 1.5 has levels of its own
 
 
@@ -112,19 +114,21 @@ class TcbInfo:
     modules: Mapping[int, TdxModuleIdentity]
 
 
-def read_tcb_info(document: SignedDocument, checks: Checks) -> TcbInfo:
-    """Return what a document says, once its signature is verified.
+@lru_cache(maxsize=_REMEMBERED)
+def parse_tcb_info(body: bytes) -> TcbInfo:
+    """Return what a document says; the same one serves all platforms of a family for days, so it is remembered.
+
+    Args:
+        body: the signed bytes, their signature verified.
 
     Raises:
-        EvidenceError: it is of another shape (``"unreadable"``) or of another version (``"unsupported"``).
+        ValueError: it is of another shape; `UnknownVersionError` if it is of another version.
+        msgspec.MsgspecError: it is no JSON of that shape.
     """
-    fields = document.parse(checks)
+    fields = msgspec.json.decode(body, type=dict[str, object])
     if fields.get("version") not in _VERSIONS:
-        raise checks.unsupported(f"{document.name}: version", found=fields.get("version"), wanted="2 or 3")
-    try:
-        return _read(msgspec.convert(fields, _Document))
-    except (msgspec.ValidationError, ValueError) as error:
-        raise checks.unreadable(document.name, found=str(error), wanted="TCB information") from error
+        raise UnknownVersionError(fields.get("version"))
+    return _read(msgspec.convert(fields, _Document))
 
 
 def platform_verdict(

@@ -90,9 +90,7 @@ def relaunch(launched: TcbVerdict, current: TcbVerdict) -> TcbVerdict:
     elif launched.status in _STALE and current.status in _OUT_OF_DATE:
         needs_configuration = {launched.status, current.status} & _NEEDS_CONFIGURATION
         status = (
-            TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED
-            if needs_configuration
-            else TcbStatus.TD_RELAUNCH_ADVISED
+            TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED if needs_configuration else TcbStatus.TD_RELAUNCH_ADVISED
         )
     advisories = dict.fromkeys((*launched.advisories, *current.advisories))
     return TcbVerdict(status=status, advisories=tuple(advisories))

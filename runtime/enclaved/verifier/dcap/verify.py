@@ -29,22 +29,20 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
-
 from enclaved.verifier.certificate_path import check_path
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.dcap.chain import check_names, check_signs, read_pck_chain, read_tcb_signing_chain
-from enclaved.verifier.dcap.ecdsa import check_signature, public_key
+from enclaved.verifier.dcap.ecdsa import check_document_signature, check_signature, public_key
 from enclaved.verifier.dcap.evaluation import check_module, evaluate
 from enclaved.verifier.dcap.obstacles import obstacle
 from enclaved.verifier.dcap.pck import Pck, read_pck
-from enclaved.verifier.dcap.qe_identity import QeIdentity, check_identity, read_qe_identity
+from enclaved.verifier.dcap.qe_identity import QeIdentity, check_identity, parse_qe_identity
 from enclaved.verifier.dcap.quote import Quote, Tee, read_quote
 from enclaved.verifier.dcap.revocation import Revocation, check_revocation
 from enclaved.verifier.dcap.second_opinion import AGREES, Question, ask
 from enclaved.verifier.dcap.sgx_report import SgxReport, read_sgx_report
 from enclaved.verifier.dcap.signed_document import check_in_force, read_signed_document
-from enclaved.verifier.dcap.tcb_info import TcbInfo, read_tcb_info
+from enclaved.verifier.dcap.tcb_info import TcbInfo, parse_tcb_info
 from enclaved.verifier.dcap.tcb_status import TcbStatus, TcbVerdict
 from enclaved.verifier.dcap.td_report import TdReport, read_td_report
 from enclaved.verifier.roots import INTEL_SGX, Roots
@@ -144,8 +142,9 @@ def verify_quote(evidence: Evidence, tee: Tee, *, at: datetime, roots: Roots, ch
     )
     # 12. TCB information, verified before it is read.
     tcb_document = read_signed_document(files.get(_TCB_INFO), _TCB_INFO, "tcbInfo", checks)
-    _check_document(signing_chain[0], tcb_document.signature, tcb_document.body, _TCB_INFO, checks)
-    info = read_tcb_info(tcb_document, checks)
+    signer, step = signing_chain[0], f"{_TCB_INFO}: signature"
+    check_document_signature(signer, tcb_document.signature, tcb_document.body, step=step, checks=checks)
+    info = tcb_document.read(parse_tcb_info, checks)
     check_in_force(_TCB_INFO, info.issue_date, info.next_update, at=at, checks=checks)
     checks.equal("tcb_info.json: id", found=info.tee, wanted=tee)
     # 13. This platform's.
@@ -153,8 +152,9 @@ def verify_quote(evidence: Evidence, tee: Tee, *, at: datetime, roots: Roots, ch
     checks.equal("pce_id", found=pck.pce_id, wanted=info.pce_id)
     # 14. The quoting enclave is the one that Intel says it is.
     qe_document = read_signed_document(files.get(_QE_IDENTITY), _QE_IDENTITY, "enclaveIdentity", checks)
-    _check_document(signing_chain[0], qe_document.signature, qe_document.body, _QE_IDENTITY, checks)
-    identity = read_qe_identity(qe_document, checks)
+    step = f"{_QE_IDENTITY}: signature"
+    check_document_signature(signer, qe_document.signature, qe_document.body, step=step, checks=checks)
+    identity = qe_document.read(parse_qe_identity, checks)
     check_in_force(_QE_IDENTITY, identity.issue_date, identity.next_update, at=at, checks=checks)
     check_identity(qe_report, identity, tee, checks)
     # 15. The TDX module, which keeps the host out.
@@ -163,9 +163,7 @@ def verify_quote(evidence: Evidence, tee: Tee, *, at: datetime, roots: Roots, ch
         check_module(report, info, checks)
     # 16. What is known of this combination of versions; which status is good enough, is the policy's.
     tcb = evaluate(pck, qe_report, report, info, identity, checks)
-    checks.authentic(
-        "tcb_status", found=tcb.status, wanted="any but Revoked", ok=tcb.status is not TcbStatus.REVOKED
-    )
+    checks.authentic("tcb_status", found=tcb.status, wanted="any but Revoked", ok=tcb.status is not TcbStatus.REVOKED)
     # 17. Somebody else's code says so too.
     reason = obstacle(report, info, revocation)
     if reason is None:
@@ -197,12 +195,6 @@ def _check_attestation_key(quote: Quote, qe_report: SgxReport, checks: Checks) -
     # The key has one length, so joining the two without lengths loses nothing.
     digest = hashlib.sha256(quote.attestation_key + quote.qe_authentication_data).digest()
     checks.equal("attestation key", found=qe_report.report_data, wanted=digest + bytes(32))
-
-
-def _check_document(
-    certificate: x509.Certificate, signature: bytes, body: bytes, name: str, checks: Checks
-) -> None:
-    check_signature(certificate.public_key(), signature, body, step=f"{name}: signature", checks=checks)
 
 
 def _read_report(quote: Quote) -> TdReport | SgxReport:
