@@ -46,13 +46,13 @@ def for_kind(kind: str, is_good: Callable[[object, AbstractSet[str]], bool]) -> 
     return check
 
 
-def check_any_of(checks: Checks, key: str, found: tuple[str, ...], wanted: AbstractSet[str]) -> None:
+def check_any_of(checks: Checks, key: str, found: tuple[str, ...] | None, wanted: AbstractSet[str]) -> None:
     """Want at least one of the policy's values among those that were found, as with audiences.
 
     Raises:
         AppraisalError: there is none.
     """
-    checks.acceptable(key, found=found, wanted=sorted(wanted), ok=any(each in wanted for each in found))
+    checks.acceptable(key, found=found, wanted=sorted(wanted), ok=any(each in wanted for each in found or ()))
 
 
 def check_demanded(checks: Checks, key: str, found: object, demanded: object) -> None:

@@ -65,15 +65,15 @@ _KEYS: Rule[str, _Words] = Rule(
     required=True,
     pinned=_only,
 )
-_AUDIENCE: Rule[tuple[str, ...], _Words] = Rule(
+_AUDIENCE: Rule[tuple[str, ...] | None, _Words] = Rule(
     key="audience",
     type=words(),
-    found=_vendor("aud"),
+    found=lambda claims: cast("tuple[str, ...]", claims.vendor["aud"]) or None,
     check=check_any_of,
     doc="whom it was issued for; Azure's tokens are for nobody, and need the waiver",
     required=True,
     may_be_any=True,
-    pinned=frozenset,
+    pinned=lambda found: frozenset(found or ()),
 )
 _HARDWARE: Rule[str | None, _Words] = Rule(
     key="hardware",
