@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from enclaved.verifier.checks import Checks
+from enclaved.verifier.dcap.signed_document import SignedDocument
 
 __all__ = ["check_document_signature", "check_signature", "public_key"]
 
@@ -51,9 +52,7 @@ def check_signature(key: object, signature: bytes, signed: bytes, *, step: str, 
     checks.authentic(step, found="one that verifies", wanted=_WANTED, ok=True)
 
 
-def check_document_signature(
-    signer: x509.Certificate, signature: bytes, signed: bytes, *, step: str, checks: Checks
-) -> None:
+def check_document_signature(signer: x509.Certificate, document: SignedDocument, checks: Checks) -> None:
     """Check that a certificate's key signed a document that many verifications share.
 
     Whether it did is a matter of the bytes alone, so a signature that verified once
@@ -61,16 +60,15 @@ def check_document_signature(
 
     Args:
         signer: the certificate, vouched for elsewhere.
-        signature: r and s, 64 bytes.
-        signed: the document's bytes.
-        step: the step's name in the record.
+        document: the document.
         checks: the record.
 
     Raises:
         EvidenceError: it did not; the code is ``"not_authentic"``.
     """
+    step = f"{document.name}: signature"
     try:
-        _verify_remembered(signer, signature, signed)
+        _verify_remembered(signer, document.signature, document.body)
     except InvalidSignature as error:
         raise checks.not_authentic(step, found="one that does not verify", wanted=_WANTED) from error
     checks.authentic(step, found="one that verifies", wanted=_WANTED, ok=True)
