@@ -37,11 +37,11 @@ def read_certificate(der: bytes | None, name: str, checks: Checks) -> x509.Certi
     if der is None:
         raise checks.unreadable(name, found="no such file", wanted="a certificate")
     try:
-        certificate = _parse(der)
+        certificate, is_whole = _parse(der)
     except Exception as error:
         # The parser raises ValueError, UnsupportedAlgorithm, DuplicateExtension, InvalidVersion, TypeError and more.
         raise checks.unreadable(name, found="bytes that do not parse", wanted="a certificate in DER") from error
-    if certificate.public_bytes(Encoding.DER) != der:
+    if not is_whole:
         raise checks.unreadable(name, found="trailing bytes", wanted="one certificate in DER")
     return certificate
 
@@ -84,11 +84,14 @@ def _from_base64(block: bytes) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _parse(der: bytes) -> x509.Certificate:
-    """Parse a certificate; vendors' issuers come along every time, so they are remembered by their bytes."""
+def _parse(der: bytes) -> tuple[x509.Certificate, bool]:
+    """Parse a certificate, and tell whether it is all of the bytes.
+
+    Vendors' issuers come along every time, so they are remembered by their bytes.
+    """
     with warnings.catch_warnings(action="ignore"):  # AMD's serial numbers are 0, which RFC 5280 forbids
         certificate = x509.load_der_x509_certificate(der)
         # Parsed lazily: what is wrong in them has to show here, and not where they are first looked at.
         _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return certificate
+    return certificate, certificate.public_bytes(Encoding.DER) == der

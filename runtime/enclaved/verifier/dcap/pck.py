@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -23,6 +24,7 @@ _PPID, _TCB, _PCE_ID, _FMSPC, _SGX_TYPE, _PLATFORM_INSTANCE_ID, _CONFIGURATION =
 _PCE_SVN, _CPU_SVN = 17, 18
 _COMPONENTS = range(1, 17)
 _OCTET_STRING, _ENUMERATED, _BOOLEAN = 0x04, 0x0A, 0x01
+_REMEMBERED = 64  # platforms, each with a certificate of a kilobyte
 _FLAGS = {1: "dynamic_platform", 2: "cached_keys", 3: "smt_enabled"}
 
 
@@ -72,7 +74,9 @@ def read_pck(certificate: x509.Certificate, checks: Checks) -> Pck:
         raise checks.unreadable("pck extension", found=str(error), wanted="Intel's extension of a PCK") from error
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _read(certificate: x509.Certificate) -> Pck:
+    """Read a certificate; a platform's comes with every quote of it, so it is remembered."""
     value = next((e.value for e in certificate.extensions if e.oid == _EXTENSION), None)
     if not isinstance(value, x509.UnrecognizedExtension):
         raise KeyError("no such extension")

@@ -20,6 +20,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import dcap_qvl
 from cryptography import x509
@@ -38,6 +39,7 @@ __all__ = ["AGREES", "Question", "ask"]
 
 AGREES = "agrees"
 _STEP = "second opinion (dcap-qvl)"
+_REMEMBERED = 64  # certificates
 _TD_NAMES = {"rtmr0": "rt_mr0", "rtmr1": "rt_mr1", "rtmr2": "rt_mr2", "rtmr3": "rt_mr3"}
 _TD_FIELDS = (
     "tee_tcb_svn", "mr_seam", "mr_signer_seam", "seam_attributes", "td_attributes", "xfam", "mr_td", "mr_config_id",
@@ -121,7 +123,12 @@ def _collateral(question: Question) -> object:
 
 
 def _pem(certificates: list[x509.Certificate]) -> str:
-    return "".join(each.public_bytes(Encoding.PEM).decode() for each in certificates)
+    return "".join(_encoded(each) for each in certificates)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _encoded(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def _flat(report: dict[str, dict[str, object]]) -> dict[str, object]:
