@@ -7,6 +7,7 @@ TDX QE Identity", version 2 of the document.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.dcap.quote import Tee
 from enclaved.verifier.dcap.sgx_report import SgxReport
-from enclaved.verifier.dcap.signed_document import UnknownVersionError
+from enclaved.verifier.dcap.signed_document import UnknownVersionError, read_time
 from enclaved.verifier.dcap.tcb_status import PART_STATUSES, TcbStatus, TcbVerdict
 
 __all__ = ["QeIdentity", "check_identity", "parse_qe_identity", "qe_verdict"]
@@ -54,8 +55,8 @@ class QeIdentity:
 
     Attributes:
         id: ``QE`` for SGX, ``TD_QE`` for TDX.
-        issue_date: since when it is in force, as text.
-        next_update: until when, as text.
+        issue_date: since when it is in force.
+        next_update: until when.
         evaluation_number: the number of Intel's evaluation.
         misc_select: value and mask.
         attributes: value and mask.
@@ -65,8 +66,8 @@ class QeIdentity:
     """
 
     id: str
-    issue_date: str
-    next_update: str
+    issue_date: datetime
+    next_update: datetime
     evaluation_number: int
     misc_select: tuple[int, int]
     attributes: tuple[int, int]
@@ -130,8 +131,8 @@ def qe_verdict(identity: QeIdentity, isv_svn: int, checks: Checks) -> TcbVerdict
 def _read(document: _Document) -> QeIdentity:
     return QeIdentity(
         id=document.id,
-        issue_date=document.issue_date,
-        next_update=document.next_update,
+        issue_date=read_time(document.issue_date),
+        next_update=read_time(document.next_update),
         evaluation_number=document.tcb_evaluation_data_number,
         # Both are written as the bytes stand in memory, and compared so.
         misc_select=(_hex(document.miscselect, 4), _hex(document.miscselect_mask, 4)),

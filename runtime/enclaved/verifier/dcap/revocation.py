@@ -129,8 +129,8 @@ def _check_issuer(found: _List, name: str, issuer: x509.Certificate, checks: Che
     usages = [each.value for each in issuer.extensions if isinstance(each.value, x509.KeyUsage)]
     checks.authentic(
         f"{name}: issuer",
-        found=found.issuer.rfc4514_string(),
-        wanted=f"{issuer.subject.rfc4514_string()}, whose key may sign lists",
+        found=_text(found.issuer),
+        wanted=f"{_text(issuer.subject)}, whose key may sign lists",
         ok=found.issuer == issuer.subject and any(usage.crl_sign for usage in usages),
     )
 
@@ -174,3 +174,8 @@ def _check_not_listed(found: _List, name: str, certificates: Sequence[x509.Certi
 def _in_force(found: _List, at: datetime) -> bool:
     # Without a next update, a list would be the newest for ever.
     return found.end is not None and found.start <= at <= found.end
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _text(name: x509.Name) -> str:
+    return name.rfc4514_string()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.dcap.quote import Tee
-from enclaved.verifier.dcap.signed_document import UnknownVersionError
+from enclaved.verifier.dcap.signed_document import UnknownVersionError, read_time
 from enclaved.verifier.dcap.tcb_status import PART_STATUSES, TcbStatus, TcbVerdict
 
 __all__ = ["TcbInfo", "TdxModuleIdentity", "module_verdict", "parse_tcb_info", "platform_verdict"]
@@ -94,8 +95,8 @@ class TcbInfo:
     Attributes:
         tee: what it is about.
         version: the document's version.
-        issue_date: since when it is in force, as text.
-        next_update: until when, as text.
+        issue_date: since when it is in force.
+        next_update: until when.
         fmspc: the platform family, 6 bytes.
         pce_id: the provisioning certification enclave, 2 bytes.
         evaluation_number: the number of Intel's evaluation; a later one knows more attacks.
@@ -105,8 +106,8 @@ class TcbInfo:
 
     tee: Tee
     version: int
-    issue_date: str
-    next_update: str
+    issue_date: datetime
+    next_update: datetime
     fmspc: bytes
     pce_id: bytes
     evaluation_number: int
@@ -185,8 +186,8 @@ def _read(document: _Document) -> TcbInfo:
     return TcbInfo(
         tee=tee,
         version=document.version,
-        issue_date=document.issue_date,
-        next_update=document.next_update,
+        issue_date=read_time(document.issue_date),
+        next_update=read_time(document.next_update),
         fmspc=_hex(document.fmspc, 6),
         pce_id=_hex(document.pce_id, 2),
         evaluation_number=document.tcb_evaluation_data_number,
