@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from enclaved.verifier.alternatives import with_alternatives
 from enclaved.verifier.confidentiality import ACCEPT_NOT_CONFIDENTIAL
 from enclaved.verifier.formats import find_format
 from enclaved.verifier.policy import FormatSection, FunctionRule, Policy
@@ -58,9 +59,10 @@ def _section(section: FormatSection) -> Iterator[str]:
         yield f"{where}: SIMULATED evidence is accepted; it proves nothing about any machine"
     if section.values.get(ACCEPT_NOT_CONFIDENTIAL.key) is True:
         yield f"{where}.{ACCEPT_NOT_CONFIDENTIAL.key}: the host's administrator can read what is computed"
+    complete = with_alternatives(format_, section.values)
     for rule in format_.rules:
         value = section.values.get(rule.key)
-        if value is None and rule.required:
+        if rule.required and rule.key not in complete:
             yield f"{where}.{rule.key}: it is required and not written, so all evidence of this format is refused"
         if isinstance(value, Waiver) and rule.unmeasured_if_any:
             yield f'{where}.{rule.key}: "any" leaves code unmeasured: the operator chooses what runs'
