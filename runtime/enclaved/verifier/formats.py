@@ -10,10 +10,11 @@ from enclaved.verifier.format import Format
 from enclaved.verifier.nitro.format import NITRO
 from enclaved.verifier.simulated.format import SIMULATED
 from enclaved.verifier.snp.format import SEV_SNP
+from enclaved.verifier.tpm.format import TPM
 
 __all__ = ["FORMATS", "find_format"]
 
-FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SEV_SNP, NITRO, SIMULATED)})
+FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (SEV_SNP, NITRO, TPM, SIMULATED)})
 
 
 def find_format(name: str) -> Format:
