@@ -40,10 +40,13 @@ class Finished:
         return value
 
 
-async def run(*arguments: str, cwd: Path, stdin: bytes = b"", timeout_s: float = 40) -> Finished:
-    """Run a command to its end."""
+async def run(
+    *arguments: str, cwd: Path, stdin: bytes = b"", timeout_s: float = 40, temporary: Path | None = None
+) -> Finished:
+    """Run a command to its end, with a temporary folder of its own where one is given."""
+    environment = _environment(temporary)
     with anyio.fail_after(timeout_s):
-        done = await anyio.run_process([*_COMMAND, *arguments], input=stdin, check=False, cwd=cwd, env=ENVIRONMENT)
+        done = await anyio.run_process([*_COMMAND, *arguments], input=stdin, check=False, cwd=cwd, env=environment)
     return Finished(code=done.returncode, out=done.stdout, err=done.stderr.decode())
 
 
@@ -56,6 +59,7 @@ class Up:
     ready: dict[str, Any]
     lines: list[dict[str, Any]] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
+    said_all: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def broker(self) -> str:
@@ -82,33 +86,45 @@ class Up:
         given = [name, *arguments, f"--policy={self.policy}", *self.access, f"--runtime={self.runtime_id}", "--json"]
         return await run("invoke", *given, cwd=self.folder, stdin=stdin, timeout_s=timeout_s)
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """What its gateway had counted when it stopped."""
+        stopped = [line for line in self.lines if line["event"] == "stopped"]
+        counters: dict[str, int] = stopped[-1]["counters"]
+        return counters
+
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
         """Send a signal, and return the seconds until it has ended."""
         start = anyio.current_time()
         self.process.send_signal(how)
         with anyio.fail_after(10):
             await self.process.wait()
-        return anyio.current_time() - start
+        seconds = anyio.current_time() - start
+        with anyio.fail_after(10):
+            await self.said_all.wait()
+        return seconds
 
 
 @asynccontextmanager
-async def up(folder: Path, *arguments: str, functions: Path = FUNCTIONS) -> AsyncIterator[Up]:
+async def up(
+    folder: Path, *arguments: str, functions: Path = FUNCTIONS, temporary: Path | None = None
+) -> AsyncIterator[Up]:
     """Run `enclaved up --json` in a folder of its own; its broker takes a free port where none is named.
 
-    What it writes to standard error, the host's log, is kept.
+    What it writes to standard error, the host's log, is kept. Where a temporary folder is given, it gets
+    no other.
     """
     process = await anyio.open_process(
         [*_COMMAND, "up", f"--functions={functions}", "--json", *arguments],
         stdin=subprocess.DEVNULL,
         cwd=folder,
-        env=ENVIRONMENT,
+        env=_environment(temporary),
         start_new_session=True,
     )
     async with process, anyio.create_task_group() as tasks:
         running = Up(process=process, folder=folder, ready={})
         said = anyio.Event()
-        tasks.start_soon(_read_lines, running, said)
-        tasks.start_soon(_read_log, running)
+        tasks.start_soon(_read_all, running, said)
         try:
             with anyio.fail_after(45):
                 await said.wait()
@@ -120,6 +136,17 @@ async def up(folder: Path, *arguments: str, functions: Path = FUNCTIONS) -> Asyn
                     process.terminate()
                     await process.wait()
             tasks.cancel_scope.cancel()
+
+
+def _environment(temporary: Path | None) -> dict[str, str]:
+    return ENVIRONMENT if temporary is None else {**ENVIRONMENT, "TMPDIR": str(temporary)}
+
+
+async def _read_all(running: Up, said: anyio.Event) -> None:
+    async with anyio.create_task_group() as reading:
+        reading.start_soon(_read_lines, running, said)
+        reading.start_soon(_read_log, running)
+    running.said_all.set()
 
 
 async def _read_lines(running: Up, said: anyio.Event) -> None:

@@ -14,10 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from enclaved.caller.acceptance import Accepted, OpenedAnswer, accept_answer, open_answer
 from enclaved.caller.ledger import Request, Sealing, SessionLedger
-from enclaved.caller.trust import MAX_KNOWN_EVIDENCE, Vetting
+from enclaved.caller.trust import Vetting
 from enclaved.errors import AppraisalError, EvidenceError, ProtocolError
 from enclaved.verifier.policy import Freshness, FunctionRule
-from enclaved.wire.attestation import evidence_digest
 from enclaved.wire.cose import encode_sign1
 from enclaved.wire.header import ResultParts, join_result, split_result
 from enclaved.wire.receipt import decode_receipt
@@ -328,61 +327,6 @@ def test_tampered_ciphertext_does_not_open(position: int) -> None:
         open_answer(_joined(parts, ciphertext=bytes(turned)), pending={sealing.name: sealing})
 
 
-def test_session_seals_each_sequence_once() -> None:
-    """Whatever is sealed next takes the next sequence, whether or not the last was answered."""
-    session = trusted_session(FakeRuntime())
-
-    sealings = [seal(session) for _ in range(5)]
-
-    assert [each.sequence for each in sealings] == [0, 1, 2, 3, 4]
-    assert len({each.sealed.ciphertext for each in sealings}) == 5
-
-
-def test_failed_sealing_uses_its_sequence_up() -> None:
-    """A sequence that a sealing may have touched is never given out again."""
-    session = trusted_session(FakeRuntime())
-
-    with pytest.raises(ProtocolError):
-        seal(session, content_type="x" * 1000)
-
-    assert seal(session).sequence == 1
-
-
-def test_sealing_is_sent_with_the_same_bytes_always() -> None:
-    """Only the offer may come and go."""
-    sealing = seal(trusted_session(FakeRuntime()))
-
-    first = sealing.message()
-    sealing.session.confirmed = True
-    bare, offered = sealing.message(), sealing.message(offer="always")
-
-    assert first == offered
-    assert sealing.sealed.header in bare
-    assert sealing.sealed.ciphertext in bare
-    assert sealing.session.offer not in bare
-
-
-def test_verified_below_is_the_lowest_that_is_waited_for() -> None:
-    """Answers may come in any order; the enclave may drop only those below the lowest one open."""
-    session = trusted_session(FakeRuntime())
-    first, second = seal(session), seal(session)
-
-    session.settle(second.sequence)
-    assert _verified_below(seal(session)) == 0
-    session.settle(first.sequence)
-    assert _verified_below(seal(session)) == 2
-
-
-def test_known_evidence_is_bounded() -> None:
-    """A runtime that renews its evidence for ever fills no memory of ours."""
-    trust = trusted_session(FakeRuntime()).trust
-    for number in range(100):
-        trust.learn(bytes([number]))
-
-    assert len(trust.evidence()) == MAX_KNOWN_EVIDENCE
-    assert evidence_digest(bytes([99])) in trust.evidence()
-
-
 def test_sealing_and_answer_show_no_contents() -> None:
     """What ends in a log or a traceback holds neither payload nor output."""
     opened = exchange(FakeRuntime())
@@ -390,11 +334,6 @@ def test_sealing_and_answer_show_no_contents() -> None:
     assert PAYLOAD.decode() not in repr(opened)
     assert PAYLOAD.upper().decode() not in repr(opened)
     assert PAYLOAD.upper().decode() not in repr(accept(opened))
-
-
-def _verified_below(sealing: Sealing) -> int:
-    header: dict[str, int] = msgspec.msgpack.decode(sealing.sealed.header)
-    return header["verified_below"]
 
 
 def _joined(parts: ResultParts, **turned: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import anyio
 import pytest
+from caller_world import SECRET, connected, invocations, is_answer
 from enclaved.caller.outcome import NoAnswer
 from enclaved.caller.reactions import MAX_REACTIONS, Reaction, Reactions, resend_delay
 from enclaved.mqtt.transport import Message
@@ -14,7 +15,6 @@ from enclaved.wire.header import decode_invocation_header, split_invocation
 from enclaved.wire.hint import Hint, HintCode, encode_hint
 from fake_runtime import FakeRuntime
 from memory_broker import MemoryBroker
-from test_invoke import SECRET, connected, invocations, is_answer
 
 CODES: tuple[HintCode, ...] = get_args(HintCode)
 

@@ -22,7 +22,39 @@ from enclaved.wire.bundle import KeyBundle, decode_bundle
 from enclaved.wire.frames import Announce, Answer, Attest, Attested, Frame, FrameReader, Hello, Invoke, encode_frame
 from enclaved.wire.result import ResultBody
 
-__all__ = ["EnclaveProcess", "Gateway", "gone", "write_function"]
+__all__ = ["ACT", "ECHO", "SECRET", "EnclaveProcess", "Gateway", "gone", "write_function"]
+
+SECRET = "correct-horse-battery-staple"
+
+ECHO = "def handle(payload):\n    return payload\n"
+ACT = f"""
+import ctypes, os, sys
+
+def handle(payload):
+    word = payload.decode()
+    if word == "raise":
+        raise ValueError("{SECRET} raised")
+    if word == "loop":
+        while True:
+            pass
+    if word == "memory":
+        return bytes(1 << 34)
+    if word == "large":
+        return bytes(2 << 20)
+    if word == "megabyte":
+        return bytes(1 << 20)
+    if word == "exit":
+        sys.exit(1)
+    if word == "os-exit":
+        os._exit(3)
+    if word == "crash":
+        ctypes.string_at(0)
+    if word == "kill":
+        os.kill(os.getpid(), 9)
+    print("{SECRET} printed")
+    print("{SECRET} complained", file=sys.stderr)
+    return b"done"
+"""
 
 RUNTIME_PATH = Path(__file__).parents[2] / "runtime"
 PATIENCE_S = 20.0

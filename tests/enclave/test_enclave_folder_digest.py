@@ -151,12 +151,16 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         read_folder(tmp_path / "nothing")
 
 
-def test_a_folder_that_is_too_big_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sizes", [[(128 << 20) + 1], [50 << 20, 50 << 20, 50 << 20]], ids=["one", "together"])
+def test_a_folder_that_is_too_big_is_an_error(folder: Path, sizes: list[int]) -> None:
     """It is held in memory; the size is looked at before the contents."""
-    with (folder / "big").open("wb") as big:
-        big.truncate((128 << 20) + 1)
-    with pytest.raises(ConfigurationError):
+    for number, size in enumerate(sizes):
+        with (folder / f"big{number}").open("wb") as big:
+            big.truncate(size)
+
+    with pytest.raises(ConfigurationError) as refused:
         read_folder(folder)
+    assert "MiB" in str(refused.value)
 
 
 def test_too_many_files_are_an_error(folder: Path) -> None:

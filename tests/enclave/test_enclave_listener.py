@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 from enclaved.clock import system_random
+from enclaved.enclave import listener as listener_module
 from enclaved.enclave.listener import Link, listen_socket, serve_links
 from enclaved.enclave.private_folder import make_folder, private_folder
 from enclaved.errors import ConfigurationError
@@ -39,6 +40,26 @@ async def test_a_fault_of_ours_costs_the_link_and_tells_no_contents(
     assert "KeyError" in caplog.text
     assert SECRET not in caplog.text
     assert not any(record.exc_info for record in caplog.records if record.levelno >= logging.ERROR)
+
+
+async def test_who_never_says_hello_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its place is for a gateway."""
+    monkeypatch.setattr(listener_module, "_HELLO_S", 0.05)
+    address = tmp_path / "link"
+    listener = listen_socket(f"unix:{address}")
+    gone = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            serve_links,
+            listener,
+            lambda: Link(made=lambda _: None, receive=lambda _, __: None, lost=lambda _: gone.set()),
+        )
+        with anyio.fail_after(5):
+            async with await anyio.connect_unix(address) as stream:
+                with pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+                await gone.wait()
+        tasks.cancel_scope.cancel()
 
 
 def test_a_unix_link_is_its_users_alone(tmp_path: Path) -> None:

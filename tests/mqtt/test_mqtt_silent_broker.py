@@ -24,7 +24,7 @@ async def test_a_silent_broker_is_a_failed_attempt_and_ends_nothing() -> None:
             failed.set()
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django here
     connection = Connection(address=parse_broker_url(f"mqtt://127.0.0.1:{port}"), client_id="c")
     went_on = False
     async with listener, anyio.create_task_group() as tasks:

@@ -100,6 +100,17 @@ async def test_speaking_before_the_input_is_a_failure(sandbox: Sandbox, early: s
         assert execution.output.startswith((b"wrote to its channel before it had an input", b"its answer does not"))
 
 
+async def test_an_answer_before_the_input_is_never_taken(sandbox: Sandbox) -> None:
+    """Not even one that follows a forged sign of having loaded."""
+    early = "channel.sendall(b'l' + struct.pack('>BI', 0, 2) + b'ok'); time.sleep(60)"
+    await sandbox.engine.start(sandbox.write(f"{FUNCTION}\n{early}", limits=LIMITS))
+
+    execution = await sandbox.run(HONEST)
+
+    assert execution.outcome is Outcome.FUNCTION_FAILED
+    assert execution.output == b"wrote to its channel before it had an input"
+
+
 async def test_a_thief_at_import_time_gains_nothing(sandbox: Sandbox) -> None:
     """A thread that a module starts while it loads dies with its own worker, before the next caller's input."""
     thief = """

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import anyio
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
 from enclaved.clock import SystemClock
 from enclaved.errors import ConfigurationError, SandboxError
 from enclaved.sandbox.engine import Function, OverloadedError
@@ -146,11 +145,8 @@ async def test_a_dead_launcher_ends_the_enclave(tmp_path: Path) -> None:
         assert await is_gone(pid)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-async def test_nothing_outlives_the_enclave(tmp_path: Path, how: signal.Signals) -> None:
-    """When the enclave is killed, launcher, zygotes and workers die with it."""
-    (tmp_path / "handler.py").write_text(ECHO)
-    script = f"""
+ENCLAVE = """
+import sys
 import anyio
 from pathlib import Path
 from enclaved.clock import SystemClock
@@ -160,21 +156,24 @@ from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import Limits
 
 async def main():
+    folder, payload = Path(sys.argv[1]), sys.argv[2].encode()
     launcher = LauncherLink.spawn()
     async with anyio.create_task_group() as tasks:
         engine = open_engine("python", launcher=launcher, tasks=tasks, clock=SystemClock())
         tasks.start_soon(launcher.listen)
-        folder = Path({str(tmp_path)!r})
         await engine.start(Function(name="probe", folder=folder, entrypoint="handler:handle", limits=Limits()))
-        await engine.run("probe", b"", timeout_s=10)
-        print("ready", flush=True)
-        await anyio.sleep_forever()
+        await engine.run("probe", payload, timeout_s=10)
 
 anyio.run(main)
 """
-    async with await anyio.open_process([sys.executable, "-c", script], stderr=None) as enclave:
-        assert enclave.stdout is not None
-        await BufferedByteReceiveStream(enclave.stdout).receive_until(b"ready\n", 100)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+async def test_nothing_outlives_the_enclave(tmp_path: Path, sign: Sign, how: signal.Signals) -> None:
+    """When the enclave is killed, launcher, zygotes, spares and running workers die with it."""
+    (tmp_path / "handler.py").write_text(SLOW)
+    async with await anyio.open_process([sys.executable, "-c", ENCLAVE, tmp_path, sign.path], stderr=None) as enclave:
+        await sign.wait()
         below = descendants(enclave.pid)
         enclave.send_signal(how)
         await enclave.wait()

@@ -50,7 +50,7 @@ class AnswerBudget:
 class AnswerCache:
     """One session's answers, by sequence, oldest first."""
 
-    __slots__ = ("_answers", "_bytes", "_limit", "_pool")
+    __slots__ = ("_answers", "_bytes", "_limit", "_pool", "_verified_below")
 
     def __init__(self, *, pool: AnswerBudget, limit: int) -> None:
         """Make an empty cache.
@@ -63,6 +63,7 @@ class AnswerCache:
         self._pool = pool
         self._limit = limit
         self._bytes = 0
+        self._verified_below = 0
 
     def get(self, sequence: int) -> CachedAnswer | None:
         """Return the answer to a sequence, or None where it was dropped."""
@@ -79,6 +80,9 @@ class AnswerCache:
 
     def drop_below(self, sequence: int) -> None:
         """Drop what the caller says it has verified."""
+        if sequence <= self._verified_below:
+            return  # most messages say nothing new, and thousands of answers may lie here
+        self._verified_below = sequence
         for verified in [kept for kept in self._answers if kept < sequence]:
             self._drop(verified)
 

@@ -36,5 +36,5 @@ def command(module: str, *, parent: int) -> list[str]:
         module: the module's full name.
         parent: the process that the new one must not outlive.
     """
-    # -B: no compilation is written. -u: what was printed before a crash has left the process.
+    # -B: no compilation is written. -u: what Python or C printed before a crash has left the process.
     return [sys.executable, "-I", "-B", "-u", "-X", "utf8", "-c", _START, _PACKAGES, module, str(parent)]

@@ -1,7 +1,7 @@
 """The calls to Linux that Python's standard library does not offer.
 
 Every failure is an `OSError`: a step of a lock-down that did not happen must
-never look as if it had (prctl(2), setvbuf(3), proc_pid_task_children(5)).
+never look as if it had (prctl(2), proc_pid_task_children(5)).
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ __all__ = [
     "forbid_dumps",
     "forbid_new_privileges",
     "kill_strays",
-    "unbuffer_c_output",
 ]
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
-_UNBUFFERED: Final = 2  # _IONBF
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _LIBC.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-_LIBC.setvbuf.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 
 
 def die_with_parent(parent: int) -> None:
@@ -56,13 +53,6 @@ def forbid_new_privileges() -> None:
 def forbid_dumps() -> None:
     """Leave no core file, and let no process of the same user trace this one or read its memory."""
     _prctl(_PR_SET_DUMPABLE, 0)
-
-
-def unbuffer_c_output() -> None:
-    """Make C code's ``stdout`` leave the process at once, so that a crash does not swallow it."""
-    stdout = ctypes.c_void_p.in_dll(_LIBC, "stdout")
-    if _LIBC.setvbuf(stdout, None, _UNBUFFERED, 0) != 0:
-        raise OSError("setvbuf failed on stdout")
 
 
 def kill_strays(keep: Collection[int]) -> None:

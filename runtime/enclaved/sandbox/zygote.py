@@ -19,7 +19,7 @@ from enclaved.sandbox.assignment import Assignment
 from enclaved.sandbox.channel import CHANNEL, CONFINED
 from enclaved.sandbox.control import Kind, Message, receive, send
 from enclaved.sandbox.keeper import Keeper, take_control_socket
-from enclaved.sandbox.kernel import die_with_parent, unbuffer_c_output
+from enclaved.sandbox.kernel import die_with_parent
 from enclaved.sandbox.lockdown import LEVEL, WORKER_STEPS, ZYGOTE_STEPS, Confinement, address_space
 from enclaved.sandbox.runner import serve
 
@@ -58,7 +58,6 @@ def _prepare(assignment: Assignment) -> Confinement:
     """Load the libraries, then lock down; return what each worker is confined to."""
     for library in assignment.preload:
         import_module(library)
-    unbuffer_c_output()
     faulthandler.enable(all_threads=False)  # after a crash in C, a worker's log says where in Python it was
     confinement = Confinement(
         parent=os.getpid(), address_space=address_space() + assignment.memory_bytes, cpu_s=assignment.cpu_s

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from enclaved.verifier.alternatives import with_alternatives
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.claims import Claims
 from enclaved.verifier.confidentiality import ACCEPT_NOT_CONFIDENTIAL, check_confidential
@@ -33,8 +34,10 @@ def appraise(claims: Claims, policy: Policy, *, checks: Checks) -> None:
     accepted = claims.simulated or section.values.get(ACCEPT_NOT_CONFIDENTIAL.key)
     check_confidential(checks, "confidential", claims.confidential, accepted)
     # 3. Every rule, whether the policy mentions it or not.
-    for rule in find_format(claims.format).rules:
-        rule.apply(claims, section.values.get(rule.key), checks)
+    format_ = find_format(claims.format)
+    values = with_alternatives(format_, section.values)
+    for rule in format_.rules:
+        rule.apply(claims, values.get(rule.key), checks)
 
 
 def _section(claims: Claims, policy: Policy, checks: Checks) -> FormatSection:

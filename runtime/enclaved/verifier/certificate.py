@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import warnings
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,6 +17,7 @@ __all__ = ["fingerprint", "fingerprint_text", "read_certificate", "read_pem_cert
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
 _MOST = 16  # certificates in one file; vendors' chains have two to five
+_REMEMBERED = 64  # certificates; vendors' have some kilobytes, no file has more than 256
 
 
 def read_certificate(der: bytes | None, name: str, checks: Checks) -> x509.Certificate:
@@ -35,11 +37,7 @@ def read_certificate(der: bytes | None, name: str, checks: Checks) -> x509.Certi
     if der is None:
         raise checks.unreadable(name, found="no such file", wanted="a certificate")
     try:
-        with warnings.catch_warnings(action="ignore"):  # AMD's serial numbers are 0, which RFC 5280 forbids
-            certificate = x509.load_der_x509_certificate(der)
-            # Parsed lazily: what is wrong in them has to show here, and not where they are first looked at.
-            _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
-            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        certificate = _parse(der)
     except Exception as error:
         # The parser raises ValueError, UnsupportedAlgorithm, DuplicateExtension, InvalidVersion, TypeError and more.
         raise checks.unreadable(name, found="bytes that do not parse", wanted="a certificate in DER") from error
@@ -83,3 +81,14 @@ def _from_base64(block: bytes) -> bytes:
         return base64.b64decode(b"".join(block.split()), validate=True)
     except ValueError:
         return b""  # not a certificate either, and that is what the reader then says
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parse(der: bytes) -> x509.Certificate:
+    """Parse a certificate; vendors' issuers come with every piece of evidence, so they are remembered by their bytes."""
+    with warnings.catch_warnings(action="ignore"):  # AMD's serial numbers are 0, which RFC 5280 forbids
+        certificate = x509.load_der_x509_certificate(der)
+        # Parsed lazily: what is wrong in them has to show here, and not where they are first looked at.
+        _ = certificate.extensions, certificate.public_key(), certificate.subject, certificate.issuer
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate

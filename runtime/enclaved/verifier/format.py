@@ -58,6 +58,7 @@ class Format:
         expected_binding: what that field has to hold for a 64-byte binding: the binding itself, or
             its SHA-256 where the hardware holds no more (`tpm_binding`).
         rules: the closed table of its policy section.
+        alternatives: groups of keys of which a policy writes one; see `alternatives`.
         simulated: is it evidence of software that simulates a device.
         own_time: takes the evidence's own time out of it, unverified, or None where it has none;
             stage one then verifies as of that time and states it again from what is signed.
@@ -72,6 +73,7 @@ class Format:
     expected_binding: Callable[[bytes], bytes]
     rules: tuple[Rule[Any, Any], ...]
     own_time: Callable[[Evidence], datetime | None]
+    alternatives: tuple[tuple[str, ...], ...] = ()
     simulated: bool = False
 
     def may_hold(self, name: str) -> bool:

@@ -12,11 +12,19 @@ from datetime import datetime
 from enclaved.verifier.azure_vtpm.hcl_report import Hardware, HclReport
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.claims import Claims
+from enclaved.verifier.dcap.claims import make_claims as make_tdx_claims
+from enclaved.verifier.dcap.quote import Tee
+from enclaved.verifier.dcap.verify import verify_quote
 from enclaved.verifier.roots import Roots
 from enclaved.verifier.snp.claims import make_claims
 from enclaved.verifier.snp.verify import verify_report
+from enclaved.wire.attestation import Evidence
 
-__all__ = ["check_paravisor", "verify_hardware"]
+__all__ = ["TD_QUOTE_FILE", "check_paravisor", "verify_hardware"]
+
+TD_QUOTE_FILE = "td_quote.bin"
+_TD_REPORT = {"report_data": slice(128, 192), "td_attributes": slice(512, 520), "mr_td": slice(528, 576)}
+"""Places in the TDREPORT of what a quote repeats: Intel, "TDX Module ABI", tables "TDREPORT_STRUCT" and "TDINFO"."""
 
 
 def verify_hardware(
@@ -41,7 +49,25 @@ def verify_hardware(
         case Hardware.SEV_SNP:
             return make_claims(verify_report(report.hardware_report, endorsements, at=at, roots=roots, checks=checks))
         case Hardware.TDX:
-            raise checks.unsupported("hardware", found="tdx", wanted="sev-snp")
+            return _verify_td_quote(report, endorsements, at=at, roots=roots, checks=checks)
+
+
+def _verify_td_quote(
+    report: HclReport, endorsements: Mapping[str, bytes], *, at: datetime, roots: Roots, checks: Checks
+) -> Claims:
+    """Tell an authentic quote of the trust domain from any other, and from another domain's.
+
+    The report in the blob is one that only the machine itself can check. Azure turns it
+    into a quote, a file of its own, and it is the quote that is verified.
+    """
+    quote = endorsements.get(TD_QUOTE_FILE)
+    if quote is None:
+        raise checks.unreadable(TD_QUOTE_FILE, found="no such file", wanted="a quote of the trust domain")
+    evidence = Evidence(format=Hardware.TDX.value, report=quote, endorsements=dict(endorsements))
+    claims = make_tdx_claims(verify_quote(evidence, Tee.TDX, at=at, roots=roots, checks=checks))
+    for name, place in _TD_REPORT.items():
+        checks.equal(f"td report: {name}", found=report.hardware_report[place], wanted=claims.vendor[name])
+    return claims
 
 
 def check_paravisor(hardware: Hardware, claims: Claims, checks: Checks) -> None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from enclaved.verifier.checks import Checks
 
-__all__ = ["HclReport", "Hardware", "read_hcl_report"]
+__all__ = ["Hardware", "HclReport", "read_hcl_report"]
 
 _MAGIC = b"HCLA"
 _HARDWARE = 0x20
@@ -84,9 +84,7 @@ def read_hcl_report(data: bytes, checks: Checks) -> HclReport:
         raise checks.unreadable("hcl report", found=f"sizes and version {sizes}", wanted=f"{length} bytes of JSON")
     if any(data[0x10:_HARDWARE]) or any(data[hardware_end:_RUNTIME_HEADER]) or any(data[end:]):
         raise checks.unreadable("hcl report", found="bytes in the padding", wanted="zeros")
-    return HclReport(
-        hardware=hardware, hardware_report=data[_HARDWARE:hardware_end], runtime_data=data[_RUNTIME:end]
-    )
+    return HclReport(hardware=hardware, hardware_report=data[_HARDWARE:hardware_end], runtime_data=data[_RUNTIME:end])
 
 
 def _number(data: bytes, offset: int) -> int:

@@ -74,7 +74,12 @@ def authenticate_azure_vtpm(evidence: Evidence, *, at: datetime, roots: Roots, c
         tcb_status=hardware.tcb_status,
         measurement=hardware.measurement,
         evidence_time=None,
-        vendor={**hardware.vendor, **_quote_claims(quote), **_runtime_claims(runtime), "hardware": report.hardware.value},
+        vendor={
+            **hardware.vendor,
+            **_quote_claims(quote),
+            **_runtime_claims(runtime),
+            "hardware": report.hardware.value,
+        },
     )
 
 

@@ -57,30 +57,23 @@ def check_algorithms(path: Sequence[x509.Certificate], checks: Checks) -> None:
         )
 
 
-def check_leaf(path: Sequence[x509.Certificate], checks: Checks) -> ec.EllipticCurvePublicKey:
+def check_leaf(leaf: x509.Certificate, checks: Checks) -> None:
     """Check that the leaf's key may sign documents, and issues nothing (sections 3.2.3.2 and 3.2.3.3).
 
     Args:
-        path: the certificates, leaf first.
+        leaf: the document's certificate.
         checks: the record.
-
-    Returns:
-        The public key.
 
     Raises:
         EvidenceError: it may not sign, or it is an issuer's.
     """
-    public_key = path[0].public_key()
-    extensions = {extension.oid: extension.value for extension in path[0].extensions}
+    extensions = {extension.oid: extension.value for extension in leaf.extensions}
     constraints, usage = extensions.get(x509.BasicConstraints.oid), extensions.get(x509.KeyUsage.oid)
     issues = isinstance(constraints, x509.BasicConstraints) and constraints.ca
     signs = isinstance(usage, x509.KeyUsage) and usage.digital_signature
-    if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise checks.not_authentic("leaf key", found=type(public_key).__name__, wanted="a key on P-384")
     checks.authentic(
         "leaf key",
         found="an issuer's key" if issues else "a key that may sign" if signs else "a key that may not sign",
         wanted="a key that signs documents and issues nothing",
         ok=signs and not issues,
     )
-    return public_key

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,12 +88,12 @@ def check_algorithm(envelope: Envelope, checks: Checks) -> None:
     checks.authentic("algorithm", found="ES384", wanted="ES384 and no other header", ok=True)
 
 
-def check_signature(envelope: Envelope, public_key: ec.EllipticCurvePublicKey, checks: Checks) -> None:
+def check_signature(envelope: Envelope, leaf: x509.Certificate, checks: Checks) -> None:
     """Check that the key signed the bytes that were received.
 
     Args:
         envelope: the message.
-        public_key: the key of the document's certificate, already vouched for.
+        leaf: the document's certificate, already vouched for.
         checks: the record.
 
     Raises:
@@ -102,7 +103,10 @@ def check_signature(envelope: Envelope, public_key: ec.EllipticCurvePublicKey, c
     r, s = envelope.signature[:_NUMBER_SIZE], envelope.signature[_NUMBER_SIZE:]
     der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
     wanted = "one that verifies with the document's certificate"
+    public_key = leaf.public_key()
     try:
+        if not isinstance(public_key, ec.EllipticCurvePublicKey):
+            raise checks.not_authentic("signature", found="a key of another kind", wanted=wanted)
         public_key.verify(der, signed, ec.ECDSA(hashes.SHA384()))
     except InvalidSignature as error:
         raise checks.not_authentic("signature", found="one that does not verify", wanted=wanted) from error

@@ -39,7 +39,7 @@ def make_claims(verified: VerifiedReport) -> Claims:
             "reported_tcb": verified.tcb.reported,
             "committed_tcb": verified.tcb.committed,
             "launch_tcb": verified.tcb.launch,
-            "signing_key": verified.signing_key.value,
+            "signing_key": report.signing_key.value,
             "product": verified.line.name,
             "csp_id": verified.vek.csp_id,
             "revocation": verified.revocation.value,

@@ -11,7 +11,8 @@ along say, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -25,7 +26,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.snp.chain import Chain
 
-__all__ = ["Revocation", "check_revocation"]
+__all__ = ["Revocation", "RevocationList", "check_lists", "read_lists", "what_lists_show"]
 
 _SUFFIX = ".crl"
 
@@ -41,35 +42,63 @@ class Revocation(StrEnum):
     """There was none."""
 
 
-def check_revocation(endorsements: Mapping[str, bytes], chain: Chain, *, at: datetime, checks: Checks) -> Revocation:
-    """Check that no list that came along revokes a certificate of the chain.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationList:
+    """A list that came along, not yet verified.
+
+    Attributes:
+        name: its file's name.
+        crl: the list.
+    """
+
+    name: str
+    crl: x509.CertificateRevocationList
+
+
+def read_lists(endorsements: Mapping[str, bytes], checks: Checks) -> tuple[RevocationList, ...]:
+    """Return the lists among the files beside the report.
 
     Args:
-        endorsements: the files beside the report.
-        chain: the certificates, already verified.
-        at: the time at which a list has to be in force to be used.
+        endorsements: the files.
         checks: the record.
 
-    Returns:
-        What the lists show.
+    Raises:
+        EvidenceError: one does not parse; the code is ``"unreadable"``.
+    """
+    names = sorted(name for name in endorsements if name.endswith(_SUFFIX))
+    return tuple(RevocationList(name=name, crl=_read_crl(endorsements[name], name, checks)) for name in names)
+
+
+def check_lists(lists: Sequence[RevocationList], chain: Chain, checks: Checks) -> None:
+    """Check that every list is of this chain, and revokes nothing of it.
+
+    Args:
+        lists: the lists.
+        chain: the certificates, already verified.
+        checks: the record.
 
     Raises:
-        EvidenceError: a list does not parse (``"unreadable"``), is not one of this chain's issuers', or
-            revokes a certificate of it (``"not_authentic"``).
+        EvidenceError: one is not one of this chain's issuers', or revokes a certificate of it.
     """
-    found = Revocation.ABSENT
-    for name in sorted(name for name in endorsements if name.endswith(_SUFFIX)):
-        crl = _read_crl(endorsements[name], name, checks)
-        issuer = _issuer(crl, name, chain, checks)
-        _check_signature(crl, name, issuer, checks)
-        _check_extensions(crl, name, checks)
-        _check_not_listed(crl, name, chain, checks)
-        if issuer is chain.root and _in_force(crl, at):
-            found = Revocation.CURRENT
-        elif found is Revocation.ABSENT:
-            found = Revocation.STALE
-    checks.authentic("revocation", found=found, wanted="no list that revokes a certificate", ok=True)
-    return found
+    for each in lists:
+        issuer = _issuer(each.crl, each.name, chain, checks)
+        _check_signature(each.crl, each.name, issuer, checks)
+        _check_extensions(each.crl, each.name, checks)
+        _check_not_listed(each.crl, each.name, chain, checks)
+
+
+def what_lists_show(lists: Sequence[RevocationList], chain: Chain, *, at: datetime) -> Revocation:
+    """Return what lists show that have passed `check_lists`.
+
+    Args:
+        lists: the lists.
+        chain: the certificates.
+        at: the time at which a list has to be in force to be used.
+    """
+    if not lists:
+        return Revocation.ABSENT
+    current = any(each.crl.issuer == chain.root.subject and _in_force(each.crl, at) for each in lists)
+    return Revocation.CURRENT if current else Revocation.STALE
 
 
 def _read_crl(der: bytes, name: str, checks: Checks) -> x509.CertificateRevocationList:

@@ -133,7 +133,7 @@ _CHIPS: Rule[bytes | None, frozenset[bytes]] = Rule(
 )
 _SIGNING_KEY: Rule[str, frozenset[str]] = Rule(
     key="signing_key",
-    type=words(*SigningKey),
+    type=words(SigningKey.VCEK, SigningKey.VLEK),
     found=_vendor("signing_key"),
     check=is_one_of,
     doc="vcek: a key of the one chip; vlek: a key that AMD gives to a cloud provider for its chips",

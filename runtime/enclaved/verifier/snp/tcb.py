@@ -15,7 +15,7 @@ from enclaved.verifier.checks import Checks
 from enclaved.verifier.snp.product import ProductLine
 from enclaved.verifier.snp.report import SnpReport
 
-__all__ = ["TcbVersions", "check_order", "read_tcb_versions"]
+__all__ = ["TcbVersions", "check_layout", "check_order", "read_tcb_versions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class TcbVersions:
     launch: Mapping[str, int]
 
 
-def read_tcb_versions(report: SnpReport, line: ProductLine, checks: Checks) -> TcbVersions:
-    """Return a report's TCB versions, read as its product line lays them out.
+def check_layout(report: SnpReport, line: ProductLine, checks: Checks) -> None:
+    """Check that TCB versions are laid out as the product line lays them out.
 
     Args:
         report: the report.
@@ -44,13 +44,21 @@ def read_tcb_versions(report: SnpReport, line: ProductLine, checks: Checks) -> T
         checks: the record.
 
     Raises:
-        EvidenceError: a byte that the line reserves is not zero: then it is laid out in another way.
+        EvidenceError: a byte that the line reserves is not zero: on another line it is a component.
     """
+    for name in ("current_tcb", "reported_tcb", "committed_tcb", "launch_tcb"):
+        raw: bytes = getattr(report, name)
+        reserved = bytes(byte for offset, byte in enumerate(raw) if offset not in line.tcb.values())
+        checks.authentic(f"reserved bytes of {name}", found=reserved, wanted="all zero", ok=not any(reserved))
+
+
+def read_tcb_versions(report: SnpReport, line: ProductLine) -> TcbVersions:
+    """Return a report's TCB versions, read as its product line lays them out."""
     return TcbVersions(
-        current=_read(report.current_tcb, "current_tcb", line, checks),
-        reported=_read(report.reported_tcb, "reported_tcb", line, checks),
-        committed=_read(report.committed_tcb, "committed_tcb", line, checks),
-        launch=_read(report.launch_tcb, "launch_tcb", line, checks),
+        current=_read(report.current_tcb, line),
+        reported=_read(report.reported_tcb, line),
+        committed=_read(report.committed_tcb, line),
+        launch=_read(report.launch_tcb, line),
     )
 
 
@@ -71,9 +79,7 @@ def check_order(tcb: TcbVersions, report: SnpReport, checks: Checks) -> None:
     checks.authentic("committed_version", found=committed, wanted=f"at most {current}", ok=committed <= current)
 
 
-def _read(raw: bytes, name: str, line: ProductLine, checks: Checks) -> Mapping[str, int]:
-    reserved = [byte for offset, byte in enumerate(raw) if offset not in line.tcb.values()]
-    checks.authentic(f"reserved bytes of {name}", found=bytes(reserved), wanted="all zero", ok=not any(reserved))
+def _read(raw: bytes, line: ProductLine) -> Mapping[str, int]:
     return {component: raw[offset] for component, offset in line.tcb.items()}
 
 

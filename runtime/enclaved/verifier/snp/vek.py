@@ -90,7 +90,7 @@ def read_vek(certificate: x509.Certificate, checks: Checks) -> Vek:
     return Vek(certificate=certificate, product=product, tcb=tcb, hw_id=hw_id, csp_id=csp_id)
 
 
-def check_vek(vek: Vek, checks: Checks) -> ec.EllipticCurvePublicKey:
+def check_vek(vek: Vek, checks: Checks) -> None:
     """Check that the key is one that may sign reports.
 
     AMD's certificates have neither basic constraints nor a key usage. A certificate
@@ -100,41 +100,39 @@ def check_vek(vek: Vek, checks: Checks) -> ec.EllipticCurvePublicKey:
         vek: the key.
         checks: the record.
 
-    Returns:
-        The public key.
-
     Raises:
         EvidenceError: it is not on P-384, or an issuer's, or may not sign.
     """
     public_key = vek.certificate.public_key()
-    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP384R1):
-        raise checks.not_authentic("vek key", found=type(public_key).__name__, wanted="a key on P-384")
     extensions = {extension.oid: extension.value for extension in vek.certificate.extensions}
     constraints, usage = extensions.get(x509.BasicConstraints.oid), extensions.get(x509.KeyUsage.oid)
+    on_p384 = isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP384R1)
     issues = isinstance(constraints, x509.BasicConstraints) and constraints.ca
     signs = not isinstance(usage, x509.KeyUsage) or usage.digital_signature
     checks.authentic(
         "vek key",
-        found="an issuer's key" if issues else "a key on P-384" if signs else "a key that may not sign",
+        found=f"{'P-384' if on_p384 else 'another kind'}, {'issues' if issues else 'signs' if signs else 'no signing'}",
         wanted="a key on P-384 that signs reports and issues nothing",
-        ok=signs and not issues,
+        ok=on_p384 and signs and not issues,
     )
-    return public_key
 
 
-def check_signature(report: SnpReport, public_key: ec.EllipticCurvePublicKey, checks: Checks) -> None:
+def check_signature(report: SnpReport, vek: Vek, checks: Checks) -> None:
     """Check that the key signed the report: ECDSA on P-384 with SHA-384.
 
     Args:
         report: the report.
-        public_key: the VEK's key, already vouched for.
+        vek: the key, already vouched for.
         checks: the record.
 
     Raises:
         EvidenceError: it did not.
     """
     wanted = "one that verifies with the VEK"
+    public_key = vek.certificate.public_key()
     try:
+        if not isinstance(public_key, ec.EllipticCurvePublicKey):
+            raise checks.not_authentic("signature", found="a key of another kind", wanted=wanted)
         public_key.verify(encode_dss_signature(*report.signature), report.signed, ec.ECDSA(hashes.SHA384()))
     except InvalidSignature as error:
         raise checks.not_authentic("signature", found="one that does not verify", wanted=wanted) from error
@@ -160,20 +158,19 @@ def check_tcb(vek: Vek, reported: Mapping[str, int], checks: Checks) -> None:
         checks.equal(f"vek tcb: {component}", found=vek.tcb.get(component), wanted=reported.get(component, 0))
 
 
-def check_chip(vek: Vek, report: SnpReport, kind: SigningKey, line: ProductLine, checks: Checks) -> None:
+def check_chip(vek: Vek, report: SnpReport, line: ProductLine, checks: Checks) -> None:
     """Check that the key is for the chip that the report names, or for a cloud provider.
 
     Args:
         vek: the key.
         report: the report.
-        kind: which key the report says signed it.
         line: the product line.
         checks: the record.
 
     Raises:
         EvidenceError: it is for another chip, or for none; a masked chip identifier is no chip's.
     """
-    if kind is SigningKey.VLEK:
+    if report.signing_key is SigningKey.VLEK:
         checks.equal("vlek hw_id", found=vek.hw_id, wanted=None)
         checks.authentic("vlek csp_id", found=vek.csp_id, wanted="a cloud provider", ok=bool(vek.csp_id))
         return

@@ -32,9 +32,9 @@ from enclaved.verifier.checks import Checks
 from enclaved.verifier.roots import Roots
 from enclaved.verifier.snp.chain import check_algorithms, check_names, read_chain
 from enclaved.verifier.snp.product import ProductLine, line_of_cpu, line_of_product
-from enclaved.verifier.snp.report import SigningKey, SnpReport, check_reserved, check_signing_key, read_report
-from enclaved.verifier.snp.revocation import Revocation, check_revocation
-from enclaved.verifier.snp.tcb import TcbVersions, check_order, read_tcb_versions
+from enclaved.verifier.snp.report import SnpReport, check_reserved, check_signing_key, read_report
+from enclaved.verifier.snp.revocation import Revocation, check_lists, read_lists, what_lists_show
+from enclaved.verifier.snp.tcb import TcbVersions, check_layout, check_order, read_tcb_versions
 from enclaved.verifier.snp.vek import Vek, check_chip, check_signature, check_tcb, check_vek, read_vek
 
 __all__ = ["VerifiedReport", "verify_report"]
@@ -48,15 +48,13 @@ class VerifiedReport:
         report: the report.
         line: its product line.
         tcb: its TCB versions.
-        signing_key: which kind of key signed it.
-        vek: that key, as its certificate describes it.
+        vek: the key that signed it, as its certificate describes it.
         revocation: what the revocation lists that came along show.
     """
 
     report: SnpReport
     line: ProductLine
     tcb: TcbVersions
-    signing_key: SigningKey
     vek: Vek
     revocation: Revocation
 
@@ -85,32 +83,35 @@ def verify_report(
     # 2. Nothing in it that is not understood.
     check_reserved(report, checks)
     # 3. Signed by a kind of key that AMD vouches for.
-    kind = check_signing_key(report, checks)
+    check_signing_key(report, checks)
     # 4. The certificates parse.
-    chain = read_chain(endorsements, kind, checks)
+    chain = read_chain(endorsements, report.signing_key, checks)
     vek = read_vek(chain.vek, checks)
     # 5. The product line; it decides which root is asked for.
     line = line_of_product(vek.product, checks) if report.cpu is None else line_of_cpu(report.cpu, checks)
     # 6. Each certificate is in its place.
-    check_names(chain, kind, line, checks)
+    check_names(chain, report.signing_key, line, checks)
     # 7. Signed as AMD signs.
     check_algorithms(chain, checks)
     # 8. Vouched for by the pinned root.
     check_path(chain.path, at=at, roots=roots.of(line.root), checks=checks)
-    # 9. Not revoked.
-    revocation = check_revocation(endorsements, chain, at=at, checks=checks)
+    # 9. Not revoked, as far as the lists that came along say.
+    lists = read_lists(endorsements, checks)
+    check_lists(lists, chain, checks)
     # 10. The VEK signs reports, and issues nothing.
-    public_key = check_vek(vek, checks)
+    check_vek(vek, checks)
     # 11. It signed this one.
-    check_signature(report, public_key, checks)
+    check_signature(report, vek, checks)
     # 12. For this product line: a Genoa key must not speak for a Milan chip.
     checks.equal("vek product", found=line_of_product(vek.product, checks).name, wanted=line.name)
     # 13. TCB versions as the line has them.
-    tcb = read_tcb_versions(report, line, checks)
+    check_layout(report, line, checks)
+    tcb = read_tcb_versions(report, line)
     # 14. For this TCB version: older firmware must not pass for newer.
     check_tcb(vek, tcb.reported, checks)
     # 15. For this chip, or this provider's chips.
-    check_chip(vek, report, kind, line, checks)
+    check_chip(vek, report, line, checks)
     # 16. What is reported and committed runs.
     check_order(tcb, report, checks)
-    return VerifiedReport(report=report, line=line, tcb=tcb, signing_key=kind, vek=vek, revocation=revocation)
+    revocation = what_lists_show(lists, chain, at=at)
+    return VerifiedReport(report=report, line=line, tcb=tcb, vek=vek, revocation=revocation)

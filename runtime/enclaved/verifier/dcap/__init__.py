@@ -1,0 +1,1 @@
+"""Intel TDX and SGX: quotes of the Data Center Attestation Primitives (DCAP)."""
