@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enclaved.attester.azure_vtpm import AZURE_VTPM
 from enclaved.attester.device import Device, DeviceKind, DeviceOptions
+from enclaved.attester.nitro import NITRO
 from enclaved.attester.simulated import SIMULATED
+from enclaved.attester.tpm import TPM
+from enclaved.attester.tsm import TSM
 from enclaved.errors import ConfigurationError, DeviceError
 
 __all__ = ["AUTO", "DEVICES", "open_device"]
 
 AUTO = "auto"
 
-DEVICES: tuple[DeviceKind, ...] = (SIMULATED,)
-"""All devices; ``auto`` tries those that are hardware in this order."""
+DEVICES: tuple[DeviceKind, ...] = (TSM, NITRO, AZURE_VTPM, TPM, SIMULATED)
+"""All devices; ``auto`` tries those that are hardware in this order: what keeps the host out before what does not."""
 
 
 def open_device(name: str, options: DeviceOptions, *, devices: Sequence[DeviceKind] = DEVICES) -> Device:

@@ -28,10 +28,14 @@ _PAUSE_S = 0.02
 
 
 class Exchange(Protocol):
-    """Sends one command and receives its response."""
+    """An open TPM; every method raises `OSError`."""
 
-    def __call__(self, sent: bytes) -> bytes:
-        """Return the response's bytes; raises `OSError`."""
+    def exchange(self, sent: bytes) -> bytes:
+        """Send one command, and return the response's bytes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the TPM."""
         ...
 
 
@@ -57,7 +61,7 @@ class TpmConnection:
         """
         for _ in range(_ATTEMPTS):
             try:
-                received = self._exchange(sent)
+                received = self._exchange.exchange(sent)
             except OSError as error:
                 raise DeviceError(f"{self._where}: the TPM does not answer: {error.strerror or error}") from error
             if len(received) < _HEADER:
@@ -66,6 +70,58 @@ class TpmConnection:
                 return received
             self._pause(_PAUSE_S)
         raise DeviceError(f"{self._where}: the TPM stays busy")
+
+    def close(self) -> None:
+        """Let go of the TPM."""
+        self._exchange.close()
+
+
+class _Device:
+    """The kernel's device: a command is one write, its response one read."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def exchange(self, sent: bytes) -> bytes:
+        if os.write(self._descriptor, sent) != len(sent):
+            raise OSError("a command was written in part")
+        return os.read(self._descriptor, _LARGEST)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _Stream:
+    """A software TPM's socket: commands and responses follow each other, each with its size inside."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            self._socket.settimeout(_TIMEOUT_S)
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def exchange(self, sent: bytes) -> bytes:
+        self._socket.sendall(sent)
+        header = self._receive(_HEADER)
+        size = int.from_bytes(header[2:6], "big")
+        if not _HEADER <= size <= _LARGEST:
+            raise OSError(f"it announces {size} bytes")
+        return header + self._receive(size - _HEADER)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive(self, size: int) -> bytes:
+        received = b""
+        while len(received) < size:
+            part = self._socket.recv(size - len(received))
+            if not part:
+                raise ConnectionResetError("it has hung up")
+            received += part
+        return received
 
 
 def open_connection(path: Path) -> TpmConnection:
@@ -80,46 +136,9 @@ def open_connection(path: Path) -> TpmConnection:
     try:
         mode = path.stat().st_mode
         if stat.S_ISSOCK(mode):
-            return TpmConnection(_connect(path), where=str(path))
+            return TpmConnection(_Stream(path), where=str(path))
         if stat.S_ISCHR(mode):
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            return TpmConnection(lambda sent: _exchange_device(descriptor, sent), where=str(path))
+            return TpmConnection(_Device(path), where=str(path))
     except OSError as error:
         raise DeviceError(f"{path}: the TPM cannot be opened: {error.strerror}") from error
     raise DeviceError(f"{path}: neither a device nor a socket")
-
-
-def _connect(path: Path) -> Exchange:
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        stream.settimeout(_TIMEOUT_S)
-        stream.connect(str(path))
-    except OSError:
-        stream.close()
-        raise
-    return lambda sent: _exchange_stream(stream, sent)
-
-
-def _exchange_device(descriptor: int, sent: bytes) -> bytes:
-    if os.write(descriptor, sent) != len(sent):
-        raise OSError("a command was written in part")
-    return os.read(descriptor, _LARGEST)
-
-
-def _exchange_stream(stream: socket.socket, sent: bytes) -> bytes:
-    stream.sendall(sent)
-    header = _receive(stream, _HEADER)
-    size = int.from_bytes(header[2:6], "big")
-    if not _HEADER <= size <= _LARGEST:
-        raise OSError(f"it announces {size} bytes")
-    return header + _receive(stream, size - _HEADER)
-
-
-def _receive(stream: socket.socket, size: int) -> bytes:
-    received = b""
-    while len(received) < size:
-        part = stream.recv(size - len(received))
-        if not part:
-            raise ConnectionResetError("it has hung up")
-        received += part
-    return received
