@@ -11,38 +11,33 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from enclaved.attester.device import DeviceKind, DeviceOptions, check_binding
 from enclaved.errors import DeviceError, ProtocolError
 from enclaved.wire.attestation import Evidence
 from enclaved.wire.cbor import decode_cbor, encode_cbor
 
-__all__ = ["NITRO", "NSM_DEVICE", "NitroDevice", "exchange_with", "open_nitro"]
+__all__ = ["NITRO", "NSM_DEVICE", "Ioctl", "NitroDevice", "exchange_with", "open_nitro"]
 
 NSM_DEVICE = Path("/dev/nsm")
 
 _NAME: Final = "nitro"
 _LARGEST_REQUEST = 0x1000  # NSM_REQUEST_MAX_SIZE
 _LARGEST_RESPONSE = 0x3000  # NSM_RESPONSE_MAX_SIZE
-_READ_WRITE, _MAGIC, _NUMBER = 3, 0x0A, 0
+_MESSAGE = struct.Struct("=QQQQ")  # struct nsm_msg: address and length of the request, and of the room for the response
+_IOCTL = 3 << 30 | _MESSAGE.size << 16 | 0x0A << 8  # _IOWR(0x0A, 0, struct nsm_msg)
 
 
-class _Buffer(ctypes.Structure):
-    """struct iovec."""
+class Ioctl(Protocol):
+    """The system call, which changes the message in place; raises `OSError`."""
 
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]  # noqa: RUF012 - as ctypes declares it
-
-
-class _Message(ctypes.Structure):
-    """struct nsm_msg."""
-
-    _fields_ = [("request", _Buffer), ("response", _Buffer)]  # noqa: RUF012 - as ctypes declares it
-
-
-_IOCTL = _READ_WRITE << 30 | ctypes.sizeof(_Message) << 16 | _MAGIC << 8 | _NUMBER  # _IOWR(0x0A, 0, struct nsm_msg)
+    def __call__(self, descriptor: int, request: int, message: bytearray, /) -> int:
+        """Make the call."""
+        ...
 
 
 class NitroDevice:
@@ -88,7 +83,7 @@ class NitroDevice:
                 raise DeviceError(f"{NSM_DEVICE}: the security module answered something else than a document")
 
 
-def exchange_with(descriptor: int, ioctl: Callable[[int, int, ctypes.Structure], int]) -> Callable[[bytes], bytes]:
+def exchange_with(descriptor: int, ioctl: Ioctl) -> Callable[[bytes], bytes]:
     """Return what sends requests through the module's ioctl.
 
     Args:
@@ -101,11 +96,10 @@ def exchange_with(descriptor: int, ioctl: Callable[[int, int, ctypes.Structure],
             raise OSError("a request of more than the module takes")
         sent = ctypes.create_string_buffer(request, len(request))
         received = ctypes.create_string_buffer(_LARGEST_RESPONSE)
-        message = _Message(
-            _Buffer(ctypes.addressof(sent), len(request)), _Buffer(ctypes.addressof(received), _LARGEST_RESPONSE)
-        )
+        addresses = ctypes.addressof(sent), ctypes.addressof(received)
+        message = bytearray(_MESSAGE.pack(addresses[0], len(request), addresses[1], _LARGEST_RESPONSE))
         ioctl(descriptor, _IOCTL, message)
-        length = message.response.length
+        length: int = _MESSAGE.unpack(message)[3]
         if length > _LARGEST_RESPONSE:
             raise OSError("a response of more than there was room for")
         return received.raw[:length]
