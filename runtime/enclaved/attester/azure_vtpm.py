@@ -50,6 +50,10 @@ class AzureVtpmDevice:
         self._tpm = tpm
         self._endorsements = dict(endorsements)
 
+    def close(self) -> None:
+        """Let go of the TPM."""
+        self._tpm.close()
+
     def attest(self, binding: bytes) -> Evidence:
         """Return the HCL report, and a quote with the binding's SHA-256 as qualifying data.
 
@@ -80,10 +84,15 @@ def open_azure_vtpm(options: DeviceOptions) -> AzureVtpmDevice:
     Raises:
         DeviceError: it cannot be opened or refuses, or holds no HCL report.
     """
+    endorsements = read_endorsements(options.state, _ENDORSEMENTS)
     tpm = Tpm(open_connection(options.tpm))
-    _read_report(tpm)
-    extend_once(tpm, options.runtime_digest)
-    return AzureVtpmDevice(tpm, endorsements=read_endorsements(options.state, _ENDORSEMENTS))
+    try:
+        _read_report(tpm)
+        extend_once(tpm, options.runtime_digest)
+    except DeviceError:
+        tpm.close()
+        raise
+    return AzureVtpmDevice(tpm, endorsements=endorsements)
 
 
 def _read_report(tpm: Tpm) -> bytes:
@@ -95,11 +104,11 @@ def _read_report(tpm: Tpm) -> bytes:
 
 def _is_present() -> bool:
     try:
-        connection = open_connection(TPM_DEVICE)
+        tpm = Tpm(open_connection(TPM_DEVICE))
         try:
-            _read_report(Tpm(connection))
+            _read_report(tpm)
         finally:
-            connection.close()
+            tpm.close()
     except DeviceError:
         return False
     return True

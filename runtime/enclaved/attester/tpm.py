@@ -50,6 +50,10 @@ class TpmDevice:
         self._tpm = tpm
         self._endorsements = dict(endorsements)
 
+    def close(self) -> None:
+        """Let go of the TPM."""
+        self._tpm.close()
+
     def attest(self, binding: bytes) -> Evidence:
         """Return a quote over all PCRs of the SHA-256 bank, with the binding's SHA-256 as qualifying data.
 
@@ -127,9 +131,14 @@ def open_tpm(options: DeviceOptions) -> TpmDevice:
     Raises:
         DeviceError: it cannot be opened, or refuses.
     """
+    endorsements = read_endorsements(options.state, _ENDORSEMENTS)
     tpm = Tpm(open_connection(options.tpm))
-    extend_once(tpm, options.runtime_digest)
-    return TpmDevice(tpm, endorsements=read_endorsements(options.state, _ENDORSEMENTS))
+    try:
+        extend_once(tpm, options.runtime_digest)
+    except DeviceError:
+        tpm.close()
+        raise
+    return TpmDevice(tpm, endorsements=endorsements)
 
 
 TPM = DeviceKind(name=_NAME, hardware=True, looked_for=str(TPM_DEVICE), is_present=TPM_DEVICE.exists, open=open_tpm)

@@ -77,6 +77,10 @@ class Tpm:
     def __init__(self, connection: TpmConnection) -> None:
         self._connection = connection
 
+    def close(self) -> None:
+        """Let go of the TPM."""
+        self._connection.close()
+
     def create_key(self) -> LoadedKey:
         """Make the attestation key anew from the TPM's seed: ECDSA on P-256 with SHA-256."""
         parameters = (
