@@ -85,7 +85,7 @@ def _from_base64(block: bytes) -> bytes:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _parse(der: bytes) -> x509.Certificate:
-    """Parse a certificate; vendors' issuers come with every piece of evidence, so they are remembered by their bytes."""
+    """Parse a certificate; vendors' issuers come along every time, so they are remembered by their bytes."""
     with warnings.catch_warnings(action="ignore"):  # AMD's serial numbers are 0, which RFC 5280 forbids
         certificate = x509.load_der_x509_certificate(der)
         # Parsed lazily: what is wrong in them has to show here, and not where they are first looked at.

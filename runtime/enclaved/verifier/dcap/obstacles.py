@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enclaved.verifier.dcap.quote import Quote
 from enclaved.verifier.dcap.revocation import Revocation
 from enclaved.verifier.dcap.sgx_report import SgxReport, is_debuggable
 from enclaved.verifier.dcap.tcb_info import TcbInfo
@@ -10,13 +11,15 @@ from enclaved.verifier.dcap.td_report import TdReport, attribute_bits, unknown_a
 __all__ = ["obstacle"]
 
 _TCB_INFO_VERSION = 3
+_SGX_VERSION = 3
 
 
-def obstacle(report: TdReport | SgxReport, info: TcbInfo, revocation: Revocation) -> str | None:
+def obstacle(quote: Quote, report: TdReport | SgxReport, info: TcbInfo, revocation: Revocation) -> str | None:
     """Return why `dcap-qvl` cannot be asked about a quote, or None where it can.
 
     Args:
-        report: the quote's body.
+        quote: the quote.
+        report: its body.
         info: the TCB information.
         revocation: what the revocation lists show; the library needs both, in force.
     """
@@ -24,10 +27,12 @@ def obstacle(report: TdReport | SgxReport, info: TcbInfo, revocation: Revocation
         return f"TCB information of version {info.version}"
     if revocation is not Revocation.CURRENT:
         return f"revocation lists: {revocation}"
-    return _sgx_obstacle(report) if isinstance(report, SgxReport) else _td_obstacle(report)
+    return _sgx_obstacle(quote, report) if isinstance(report, SgxReport) else _td_obstacle(report)
 
 
-def _sgx_obstacle(report: SgxReport) -> str | None:
+def _sgx_obstacle(quote: Quote, report: SgxReport) -> str | None:
+    if quote.version != _SGX_VERSION:
+        return f"an enclave's quote of version {quote.version}"
     return "debug" if is_debuggable(report) else None
 
 

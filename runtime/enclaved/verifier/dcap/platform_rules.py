@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from enclaved.verifier.claims import Claims
 from enclaved.verifier.comparisons import is_at_least, is_equal, is_one_of
@@ -17,6 +17,7 @@ from enclaved.verifier.dcap.comparisons import (
 )
 from enclaved.verifier.dcap.tcb_status import TcbStatus
 from enclaved.verifier.rule import Rule, Waiver
+from enclaved.verifier.value_type import ValueType
 from enclaved.verifier.value_types import flag, hex_values, integer, table, word, words
 
 __all__ = ["PLATFORM_RULES", "digests", "only", "vendor"]
@@ -60,6 +61,20 @@ def digests(key: str, size: int, doc: str, *, required: bool = False, is_code: b
     )
 
 
+def _evaluation_number(claims: Claims) -> int:
+    return min(cast("int", claims.vendor[f"{part}tcb_evaluation_data_number"]) for part in ("", "qe_"))
+
+
+def _advisories() -> ValueType[frozenset[str]]:
+    """Take a list of advisories, which may be empty: then none is accepted."""
+    listed = words()
+    return ValueType(
+        name="list of texts, empty for none",
+        parse=lambda value: frozenset() if value == [] else listed.parse(value),
+        write=listed.write,
+    )
+
+
 _TCB_STATUS: Rule[str | None, frozenset[str]] = Rule(
     key="tcb_status",
     type=words(*_STATUSES),
@@ -70,7 +85,7 @@ _TCB_STATUS: Rule[str | None, frozenset[str]] = Rule(
 )
 _ADVISORIES: Rule[tuple[str, ...], frozenset[str]] = Rule(
     key="advisories",
-    type=words(),
+    type=_advisories(),
     found=vendor("advisories"),
     check=check_advisories,
     doc="security advisories that are known and accepted, such as INTEL-SA-00615; left out, none is",
@@ -106,10 +121,7 @@ _SECOND_OPINION: Rule[str, str] = Rule(
 _EVALUATION: Rule[int, int] = Rule(
     key="minimum_tcb_evaluation_data_number",
     type=integer(most=_UINT32),
-    found=lambda claims: min(
-        claims.vendor[f"{each}tcb_evaluation_data_number"]  # type: ignore[type-var]
-        for each in ("", "qe_")
-    ),
+    found=_evaluation_number,
     check=is_at_least,
     doc="least number of Intel's evaluation of platform and quoting enclave; left out, every one in force is accepted",
     default=0,

@@ -27,6 +27,7 @@ _ECDSA_P256 = 2
 _QE_REPORT_CERTIFICATION_DATA = 6
 _PCK_CERT_CHAIN = 5
 _QE_REPORT_SIZE = 384
+_AUTHENTICATION_DATA_SIZE = 32
 
 
 class Tee(Enum):
@@ -157,6 +158,8 @@ def _read(data: bytes, checks: Checks) -> Quote:
         signature_data = _certification(signature_data, _QE_REPORT_CERTIFICATION_DATA, checks)
     qe_report, qe_report_signature = signature_data.take(_QE_REPORT_SIZE), signature_data.take(64)
     qe_authentication_data = signature_data.take(signature_data.number(2))
+    if len(qe_authentication_data) != _AUTHENTICATION_DATA_SIZE:
+        raise ValueError(f"{len(qe_authentication_data)} bytes of the quoting enclave's authentication data")
     return Quote(
         version=version,
         tee=tee,

@@ -23,7 +23,7 @@ from enclaved.verifier.dcap.tcb_status import PART_STATUSES, TcbStatus, TcbVerdi
 
 __all__ = ["TcbInfo", "TdxModuleIdentity", "module_verdict", "parse_tcb_info", "platform_verdict"]
 
-_VERSIONS = {2, 3}
+_VERSIONS = (2, 3)
 _COMPONENTS = 16
 _REMEMBERED = 64  # documents, each some kilobytes
 _FIRST_BEHIND_MODULE = 2  # the first two TDX components are the module's, which since 1.5 has levels of its own

@@ -165,7 +165,7 @@ def verify_quote(evidence: Evidence, tee: Tee, *, at: datetime, roots: Roots, ch
     tcb = evaluate(pck, qe_report, report, info, identity, checks)
     checks.authentic("tcb_status", found=tcb.status, wanted="any but Revoked", ok=tcb.status is not TcbStatus.REVOKED)
     # 17. Somebody else's code says so too.
-    reason = obstacle(report, info, revocation)
+    reason = obstacle(quote, report, info, revocation)
     if reason is None:
         question = Question(
             quote=quote,

@@ -1,0 +1,1 @@
+"""Attestation tokens: Azure Attestation, Google Confidential Space, EAR."""
