@@ -120,4 +120,5 @@ AZURE_VTPM = DeviceKind(
     looked_for="an HCL report in the TPM",
     is_present=_is_present,
     open=open_azure_vtpm,
+    at_path=True,
 )

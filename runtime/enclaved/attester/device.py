@@ -78,6 +78,7 @@ class DeviceKind:
         looked_for: what has to be there, in words for an error.
         is_present: is it there.
         open: opens it; raises `DeviceError`.
+        at_path: may a path follow its name, such as a software TPM's socket.
     """
 
     name: str
@@ -85,6 +86,7 @@ class DeviceKind:
     looked_for: str
     is_present: Callable[[], bool]
     open: Callable[[DeviceOptions], Device]
+    at_path: bool = False
 
 
 def check_binding(binding: bytes) -> None:

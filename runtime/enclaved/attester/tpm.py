@@ -141,4 +141,6 @@ def open_tpm(options: DeviceOptions) -> TpmDevice:
     return TpmDevice(tpm, endorsements=endorsements)
 
 
-TPM = DeviceKind(name=_NAME, hardware=True, looked_for=str(TPM_DEVICE), is_present=TPM_DEVICE.exists, open=open_tpm)
+TPM = DeviceKind(
+    name=_NAME, hardware=True, looked_for=str(TPM_DEVICE), is_present=TPM_DEVICE.exists, open=open_tpm, at_path=True
+)
