@@ -23,7 +23,7 @@ from enclaved.verifier.claims import Claims
 from enclaved.verifier.formats import find_format
 from enclaved.wire.attestation import Evidence
 
-__all__ = ["Case", "genuine_case", "genuine_cases", "judge", "print_table"]
+__all__ = ["Case", "genuine_case", "genuine_cases", "genuine_file", "judge", "print_table"]
 
 _EXITS = {"unreadable": 5, "unsupported": 5, "not_authentic": 3}
 
@@ -57,6 +57,13 @@ def genuine_case(case_id: str, format_name: str) -> Case:
     return next(case for case in _cases(case_id.partition("/")[0], format_name) if case.id == case_id)
 
 
+def genuine_file(case_id: str, name: str) -> bytes:
+    """Return a file of a case, whether it belongs to an evidence folder or not."""
+    folder = Path(_folder())
+    entry = next(entry for entry in _manifest(str(folder))["cases"] if entry["id"] == case_id)
+    return (folder / entry["files"][name]["path"]).read_bytes()
+
+
 def judge(evidence: Evidence, at: datetime) -> tuple[int, Claims | None, str]:
     """Return the exit code of ``enclaved evidence verify``, the claims, and the error's text."""
     try:
@@ -81,9 +88,7 @@ def _manifest(folder: str) -> Any:  # noqa: ANN401 - JSON of somebody else's
 
 
 def _cases(tee: str, format_name: str) -> Iterator[Case]:
-    folder = os.environ.get("ENCLAVED_VECTORS")
-    if not folder or not (Path(folder) / "MANIFEST.json").exists():
-        pytest.skip("ENCLAVED_VECTORS names no folder of genuine evidence")
+    folder = _folder()
     format_ = find_format(format_name)
     for entry in _manifest(folder)["cases"]:
         if entry["tee"] != tee:
@@ -102,3 +107,10 @@ def _cases(tee: str, format_name: str) -> Iterator[Case]:
             exits=None if exits is None else tuple(exits),
             entry=entry,
         )
+
+
+def _folder() -> str:
+    folder = os.environ.get("ENCLAVED_VECTORS")
+    if not folder or not (Path(folder) / "MANIFEST.json").exists():
+        pytest.skip("ENCLAVED_VECTORS names no folder of genuine evidence")
+    return folder

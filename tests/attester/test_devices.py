@@ -85,6 +85,31 @@ def test_unknown_name_is_a_mistake(options: DeviceOptions) -> None:
     assert "simulated" in wrong.value.remedy
 
 
+def test_path_may_follow_a_tpms_name(options: DeviceOptions) -> None:
+    """Software TPMs listen on sockets anywhere."""
+    with pytest.raises(DeviceError, match=r"absent\.sock"):
+        open_device("tpm:absent.sock", options)
+
+
+@pytest.mark.parametrize("name", ["simulated:", "simulated:path", "nitro:/dev/nsm", "tpm:", "auto:path"])
+def test_path_after_any_other_name_is_a_mistake(name: str, options: DeviceOptions) -> None:
+    """It would be passed over."""
+    with pytest.raises(ConfigurationError):
+        open_device(name, options)
+
+
+def test_what_keeps_the_host_out_comes_first() -> None:
+    """A TPM is taken where there is nothing better, and a simulation never."""
+    assert [kind.name for kind in DEVICES if kind.hardware] == ["tsm", "nitro", "azure-vtpm", "tpm"]
+
+
+def test_this_machines_devices_are_looked_for_without_an_error() -> None:
+    """Whatever it has."""
+    for kind in DEVICES:
+        assert kind.is_present() in (True, False)
+        assert kind.looked_for
+
+
 def test_devices_format_is_its_evidences() -> None:
     """The enclave announces the format before it attests."""
     device = make_device()

@@ -16,9 +16,10 @@ from enclaved.clock import Clock
 from enclaved.errors import DeviceError
 from enclaved.wire.attestation import Evidence
 
-__all__ = ["BINDING_SIZE", "Device", "DeviceKind", "DeviceOptions", "check_binding"]
+__all__ = ["BINDING_SIZE", "TPM_DEVICE", "Device", "DeviceKind", "DeviceOptions", "check_binding"]
 
 BINDING_SIZE = 64
+TPM_DEVICE = Path("/dev/tpmrm0")
 
 
 class Device(Protocol):
@@ -58,11 +59,13 @@ class DeviceOptions:
         clock: the host's clock; what it says goes into simulated evidence as a claim.
         runtime_digest: the digest of the runtime's own code, in place of a launch measurement
             where no hardware takes one.
+        tpm: the TPM: the kernel's device, or the Unix socket of a software TPM.
     """
 
     state: Path
     clock: Clock
     runtime_digest: str
+    tpm: Path = TPM_DEVICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class DeviceKind:
         looked_for: what has to be there, in words for an error.
         is_present: is it there.
         open: opens it; raises `DeviceError`.
+        at_path: may a path follow its name, such as a software TPM's socket.
     """
 
     name: str
@@ -82,6 +86,7 @@ class DeviceKind:
     looked_for: str
     is_present: Callable[[], bool]
     open: Callable[[DeviceOptions], Device]
+    at_path: bool = False
 
 
 def check_binding(binding: bytes) -> None:

@@ -7,24 +7,31 @@ the simulation: whoever wants that asks for it by name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from enclaved.attester.azure_vtpm import AZURE_VTPM
 from enclaved.attester.device import Device, DeviceKind, DeviceOptions
+from enclaved.attester.nitro import NITRO
 from enclaved.attester.simulated import SIMULATED
+from enclaved.attester.tpm import TPM
+from enclaved.attester.tsm import TSM
 from enclaved.errors import ConfigurationError, DeviceError
 
 __all__ = ["AUTO", "DEVICES", "open_device"]
 
 AUTO = "auto"
 
-DEVICES: tuple[DeviceKind, ...] = (SIMULATED,)
-"""All devices; ``auto`` tries those that are hardware in this order."""
+DEVICES: tuple[DeviceKind, ...] = (TSM, NITRO, AZURE_VTPM, TPM, SIMULATED)
+"""All devices; ``auto`` tries those that are hardware in this order: what keeps the host out before what does not."""
 
 
 def open_device(name: str, options: DeviceOptions, *, devices: Sequence[DeviceKind] = DEVICES) -> Device:
     """Open a device by its name, or the first hardware device that is there.
 
     Args:
-        name: a device's name, or ``"auto"``.
+        name: a device's name, or ``"auto"``; a TPM's may be followed by where it is, as in
+            ``"tpm:/run/swtpm.sock"``.
         options: what devices may need.
         devices: the table.
 
@@ -32,11 +39,18 @@ def open_device(name: str, options: DeviceOptions, *, devices: Sequence[DeviceKi
         The open device.
 
     Raises:
-        ConfigurationError: there is no device of that name.
+        ConfigurationError: there is no device of that name, or it is in no other place.
         DeviceError: it is not there, or cannot be opened.
     """
-    kind = _first_hardware(devices) if name == AUTO else _named(name, devices)
-    return kind.open(options)
+    if name == AUTO:
+        return _first_hardware(devices).open(options)
+    name, colon, path = name.partition(":")
+    kind = _named(name, devices)
+    if not colon:
+        return kind.open(options)
+    if not kind.at_path or not path:
+        raise ConfigurationError("device", f"{name} is followed by {path!r}", remedy="Only a TPM's path may follow")
+    return kind.open(replace(options, tpm=Path(path)))
 
 
 def _first_hardware(devices: Sequence[DeviceKind]) -> DeviceKind:

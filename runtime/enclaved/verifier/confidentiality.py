@@ -39,4 +39,5 @@ ACCEPT_NOT_CONFIDENTIAL: Rule[bool, bool] = Rule(
     check=check_confidential,
     doc="accept evidence that does not show that the host is kept out",
     default=False,
+    pinned=lambda found: not found,
 )

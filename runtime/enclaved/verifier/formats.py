@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from enclaved.errors import EvidenceError
+from enclaved.verifier.azure_vtpm.format import AZURE_VTPM
 from enclaved.verifier.dcap.format import SGX, TDX
 from enclaved.verifier.format import Format
 from enclaved.verifier.nitro.format import NITRO
 from enclaved.verifier.simulated.format import SIMULATED
 from enclaved.verifier.snp.format import SEV_SNP
 from enclaved.verifier.token.format import TOKEN
+from enclaved.verifier.tpm.format import TPM
 
 __all__ = ["FORMATS", "find_format"]
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {each.name: each for each in (SEV_SNP, TDX, SGX, NITRO, TOKEN, SIMULATED)}
+    {each.name: each for each in (SEV_SNP, TDX, SGX, NITRO, AZURE_VTPM, TPM, TOKEN, SIMULATED)}
 )
 
 

@@ -7,13 +7,14 @@ nothing here is silent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from enclaved.verifier.alternatives import with_alternatives
 from enclaved.verifier.confidentiality import ACCEPT_NOT_CONFIDENTIAL
 from enclaved.verifier.formats import find_format
 from enclaved.verifier.policy import FormatSection, FunctionRule, Policy
-from enclaved.verifier.rule import Waiver
+from enclaved.verifier.rule import Rule, Waiver
 
 __all__ = ["policy_warnings"]
 
@@ -59,10 +60,17 @@ def _section(section: FormatSection) -> Iterator[str]:
         yield f"{where}: SIMULATED evidence is accepted; it proves nothing about any machine"
     if section.values.get(ACCEPT_NOT_CONFIDENTIAL.key) is True:
         yield f"{where}.{ACCEPT_NOT_CONFIDENTIAL.key}: the host's administrator can read what is computed"
-    complete = with_alternatives(format_, section.values)
-    for rule in format_.rules:
-        value = section.values.get(rule.key)
+    yield from _rules(where, format_.rules, section.values, with_alternatives(format_, section.values))
+
+
+def _rules(
+    where: str, rules: Iterable[Rule[Any, Any]], values: Mapping[str, object], complete: Mapping[str, object]
+) -> Iterator[str]:
+    for rule in rules:
+        value = values.get(rule.key)
         if rule.required and rule.key not in complete:
             yield f"{where}.{rule.key}: it is required and not written, so all evidence of this format is refused"
         if isinstance(value, Waiver) and rule.unmeasured_if_any:
             yield f'{where}.{rule.key}: "any" leaves code unmeasured: the operator chooses what runs'
+        if rule.section and isinstance(value, Mapping) and value:
+            yield from _rules(f"{where}.{rule.key}", rule.section, value, value)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from enclaved.verifier.checks import Checks
 from enclaved.verifier.claims import Claims
@@ -48,6 +48,7 @@ class Rule(Generic[_Found, _Value]):
             policies have to warn.
         pinned: the value that accepts exactly what was found, for drafts; None where a draft
             writes the default or leaves the choice to a person.
+        section: the rules of the table that is this rule's value, where it is one; see `section`.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Rule(Generic[_Found, _Value]):
     may_be_any: bool = False
     unmeasured_if_any: bool = False
     pinned: Callable[[_Found], _Value] | None = None
+    section: tuple[Rule[Any, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if self.required == (self.default is not None):

@@ -30,6 +30,7 @@ __all__ = [
     "callers_digest",
     "decode_bundle",
     "key_id",
+    "tpm_binding",
 ]
 
 _LABEL = b"enclaved/1 key bundle"
@@ -175,6 +176,18 @@ def binding(digest: bytes, challenge_root: bytes = b"") -> bytes:
         SHA-512 over label, digest and root: all of ``report_data`` on SEV-SNP, TDX and SGX.
     """
     return hashlib.sha512(length_prefixed(_EVIDENCE_LABEL, digest, challenge_root)).digest()
+
+
+def tpm_binding(binding: bytes) -> bytes:
+    """Return what a TPM's quote must carry in place of a binding, because qualifying data holds no 64 bytes.
+
+    Args:
+        binding: the binding, 64 bytes.
+
+    Returns:
+        Its SHA-256.
+    """
+    return hashlib.sha256(binding).digest()
 
 
 def callers_digest(callers: tuple[str, ...] | None) -> bytes:

@@ -1,0 +1,1 @@
+"""TPM 2.0: quotes of platform configuration registers, signed by an attestation key."""
