@@ -99,7 +99,7 @@ class HttpsClient:
         try:
             return await self._ask(url, stream, most)
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise _unreachable(url, f"the connection was lost ({_words(error)})") from error
+            raise _unreachable(url, "the connection was lost") from error
         finally:
             # Without the goodbye of TLS: the answer is complete or refused, and a service may not answer that.
             await anyio.aclose_forcefully(stream)
