@@ -117,14 +117,14 @@ def dripping(head: bytes, *, piece: bytes) -> Behaviour:
 async def open_world(
     folder: Path, *, name: str = "localhost", ends: timedelta = DAY, stranger: bool = False, goodbye: bool = True
 ) -> AsyncIterator[HttpsWorld]:
-    """Start a service whose certificate has a name and ends at some time from now; it ends TLS as TLS wants it, or not."""
+    """Start a service whose certificate has a name and an end; it ends connections as TLS wants it, or not."""
     cafile, certificate = folder / "ca.pem", folder / "server.pem"
     cafile.write_bytes(_authority("ours")[0].public_bytes(Encoding.PEM))
     certificate.write_bytes(_server_pem(name, ends, "stranger" if stranger else "ours"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    server = Server(port=listener.extra(anyio.abc.SocketAttribute.local_port))
+    server = Server(port=listener.extra_attributes[anyio.abc.SocketAttribute.local_port]())
     async with (
         TLSListener(listener, context, standard_compatible=goodbye) as secure,
         anyio.create_task_group() as group,

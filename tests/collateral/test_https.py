@@ -146,7 +146,7 @@ async def test_redirects_are_not_followed(world: HttpsWorld) -> None:
         ("503 Busy", True),
     ],
 )
-async def test_a_status_says_whether_asking_again_can_help(world: HttpsWorld, status: str, passing: bool) -> None:
+async def test_a_status_says_whether_asking_again_can_help(world: HttpsWorld, status: str, *, passing: bool) -> None:
     """What is not there is not asked for again; what is busy may be."""
     error = await failure(world, answer(b"<html>", status=status))
     assert status[:3] in error.problem

@@ -14,10 +14,12 @@ from enclaved.collateral.contents import certificate_ends, certificates, certifi
 from enclaved.collateral.error import CollateralError
 from enclaved.collateral.resource import Files, Resource
 from enclaved.collateral.response import Response
+from enclaved.verifier.certificate import read_certificate
 from enclaved.verifier.checks import Checks
-from enclaved.verifier.snp.product import LINES, ProductLine, line_of_cpu
+from enclaved.verifier.snp.product import LINES, ProductLine, line_of_cpu, line_of_product
 from enclaved.verifier.snp.report import SigningKey, SnpReport, read_report
 from enclaved.verifier.snp.tcb import read_tcb_versions
+from enclaved.verifier.snp.vek import read_vek
 
 __all__ = ["amd_resources"]
 
@@ -27,6 +29,7 @@ _MOST_CRL = 256 << 10
 _CERTIFICATES_FRESH = timedelta(days=30)  # a VCEK is for one TCB version of one chip: a newer one says the same
 _LISTS_FRESH = timedelta(hours=24)
 _AUTHORITIES = {SigningKey.VCEK: "ask.pem", SigningKey.VLEK: "asvk.pem"}
+_KEYS = ("vcek.der", "vlek.der")
 _PARAMETERS = {"fmc": "fmcSPL", "bootloader": "blSPL", "tee": "teeSPL", "snp": "snpSPL", "microcode": "ucodeSPL"}
 
 
@@ -49,7 +52,7 @@ def amd_resources(report: bytes, endorsed: Files, *, base: str, product: str | N
     """
     checks = Checks()
     parsed = read_report(report, checks)
-    line = _line(parsed, product, checks)
+    line = _line(parsed, endorsed, product, checks)
     kind = parsed.signing_key
     if kind is SigningKey.VCEK:
         return (_vcek(parsed, line, base, checks), _chain(line, kind, base), _crl(line, kind, base))
@@ -64,9 +67,13 @@ def amd_resources(report: bytes, endorsed: Files, *, base: str, product: str | N
     return (_chain(line, kind, base), _crl(line, kind, base))
 
 
-def _line(report: SnpReport, product: str | None, checks: Checks) -> ProductLine:
+def _line(report: SnpReport, endorsed: Files, product: str | None, checks: Checks) -> ProductLine:
+    """Return the product line; before version 3 a report does not say it, and only the key's certificate does."""
     if report.cpu is not None:
         return line_of_cpu(report.cpu, checks)
+    for name in _KEYS:
+        if name in endorsed:
+            return line_of_product(read_vek(read_certificate(endorsed[name], name, checks), checks).product, checks)
     line = LINES.get(product or "")
     if line is None:
         raise CollateralError(

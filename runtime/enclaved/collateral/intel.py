@@ -33,7 +33,7 @@ _FRESH = timedelta(hours=24)
 _CHAIN = range(1, 5)
 _SGX_EXTENSION = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 # SEQUENCE { OBJECT IDENTIFIER 1.2.840.113741.1.13.1.4, OCTET STRING of 6 bytes }
-_FMSPC = re.compile(bytes.fromhex("3014060a2a864886f84d010d01040406") + b"(.{6})", re.DOTALL)
+_FMSPC = re.compile(re.escape(bytes.fromhex("3014060a2a864886f84d010d01040406")) + b"(.{6})", re.DOTALL)
 _AUTHORITIES = {"Intel SGX PCK Processor CA": "processor", "Intel SGX PCK Platform CA": "platform"}
 _TCB_CHAIN_HEADERS = ("tcb-info-issuer-chain", "sgx-tcb-info-issuer-chain")  # the second is what some PCCS say
 _CRL_CHAIN_HEADERS = ("sgx-pck-crl-issuer-chain",)
