@@ -8,6 +8,7 @@ import typer
 
 from enclaved import __version__
 from enclaved.cli import (
+    bench_commands,
     evidence_commands,
     function_commands,
     policy_commands,
@@ -50,6 +51,7 @@ _app.add_typer(evidence_commands.app, name="evidence")
 _app.add_typer(policy_commands.app, name="policy")
 _app.add_typer(receipt_commands.app, name="receipt")
 _app.command()(keygen)
+_app.add_typer(bench_commands.app, name="bench")
 
 
 def main() -> None:
