@@ -21,7 +21,7 @@ from enclaved.wire.attestation import Evidence
 from hypothesis import given
 from hypothesis import strategies as st
 from simulation import NOON, FixedClock
-from vendor_world import DAY, Platform, crl, identity_body, platform, tcb_info_body
+from vendor_world import DAY, Platform, crl, identity_body, platform, tcb_info_body, without_next_update
 from verifier.snp.snp_forgery import Chip, make_chip, make_crl, make_evidence, make_report, make_service
 
 KDS = "https://kdsintf.amd.com"
@@ -130,6 +130,14 @@ async def test_garbage_in_the_place_of_any_file_is_refused(name: str, garbage: b
     chip = make_chip(make_service())
     with pytest.raises(CollateralError, match="that is no"):
         await source(kds(chip, **{name: garbage})).complete(bare(chip))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_chain_of_another_length_is_refused(count: int) -> None:
+    """The service gives the authority and the root, and no more."""
+    chip = make_chip(make_service())
+    with pytest.raises(CollateralError, match=f"{count} certificates where 2"):
+        await source(kds(chip, chain=chip.service.root.pem * count)).complete(bare(chip))
 
 
 async def test_an_unknown_chip_says_which_address_was_asked() -> None:
@@ -287,8 +295,22 @@ _KEY = platform().authority_key
         ({"pck_crl": b""}, "without the header"),
         ({"root_crl": b"00ff"}, "not a revocation list"),
         ({"root_crl": crl(_KEY, ends=_PAST)}, "was to be used until"),
+        ({"root_crl": without_next_update(crl(_KEY))}, "without a next update"),
     ],
-    ids=["no chain", "garbage chain", "fmspc", "html", "deep", "shape", "no end", "stale", "empty", "hex", "stale crl"],
+    ids=[
+        "no chain",
+        "garbage chain",
+        "fmspc",
+        "html",
+        "deep",
+        "shape",
+        "no end",
+        "stale",
+        "empty",
+        "hex",
+        "stale crl",
+        "endless crl",
+    ],
 )
 async def test_what_is_not_what_was_asked_for_is_refused(
     intel: Platform, turned: dict[str, object], problem: str

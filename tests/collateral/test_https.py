@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
+import anyio.abc
 import pytest
 from enclaved.collateral.error import CollateralError
-from enclaved.collateral.https import HttpsClient
+from enclaved.collateral.https import HttpsClient, TimeLimits
 from enclaved.collateral.response import MAX_HEAD
 from enclaved.errors import ConfigurationError
 from https_world import HttpsWorld, answer, dripping, hanging, open_world, raw
@@ -190,6 +192,15 @@ async def test_nobody_listening_is_unreachable(world: HttpsWorld) -> None:
     """A port that refuses is an error that may pass."""
     with pytest.raises(CollateralError, match="cannot be reached") as raised:
         await world.client().get("https://localhost:1/x", most=MOST)
+    assert raised.value.passing
+
+
+async def test_a_service_that_does_not_finish_connecting_is_given_up_on(world: HttpsWorld) -> None:
+    """A port that listens and never begins TLS costs the time limit."""
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra_attributes[anyio.abc.SocketAttribute.local_port]()
+        with pytest.raises(CollateralError, match=r"no connection within 0\.2 seconds") as raised:
+            await world.client(TimeLimits(connect_s=0.2)).get(f"https://localhost:{port}/x", most=MOST)
     assert raised.value.passing
 
 

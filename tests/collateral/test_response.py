@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from enclaved.collateral.error import CollateralError
-from enclaved.collateral.response import Response, ResponseReader
+from enclaved.collateral.response import MAX_HEAD, Response, ResponseReader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +77,7 @@ def test_no_turned_byte_escapes_as_another_error(place: int, byte: int, name: st
         (b"X-A : b\r\n", "header that is none"),
         (b"X-A: b\r\n folded\r\n", "header that is none"),
         (b"X: 1\r\n" * 129, "more than 128 headers"),
+        (b"X: " + b"a" * MAX_HEAD + b"\r\n", "head of more than"),
     ],
 )
 def test_a_head_that_can_be_read_in_two_ways_is_refused(head: bytes, problem: str) -> None:
@@ -85,7 +86,9 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused(head: bytes, problem: st
         read(b"HTTP/1.1 200 OK\r\n" + head + b"\r\nabcde")
 
 
-@pytest.mark.parametrize("chunks", [b"zz\r\n", b"5\r\nabcdeX\r\n", b"\r\n", b"5" * 200, b"fffffff1\r\n"])
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\n", b"5\r\nabcdeX\r\n", b"\r\n", b"5" * 200, b"fffffff1\r\n", b"0\r\n" + b"T: x\r\n" * 129]
+)
 def test_chunks_that_are_none_are_refused(chunks: bytes) -> None:
     """A chunk's length is hex, the chunk is as long as it says, and not too long."""
     with pytest.raises(CollateralError):

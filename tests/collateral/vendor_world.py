@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from simulation import NOON
 
-__all__ = ["DAY", "Platform", "crl", "identity_body", "platform", "tcb_info_body"]
+__all__ = ["DAY", "Platform", "crl", "identity_body", "platform", "tcb_info_body", "without_next_update"]
 
 DAY = timedelta(days=1)
 FMSPC = bytes.fromhex("00806f05a000")
@@ -73,6 +74,14 @@ def crl(key: ec.EllipticCurvePrivateKey, *, name: str = "list", ends: datetime =
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def without_next_update(der: bytes) -> bytes:
+    """Return a list that does not say until when it is the newest; its signature is no longer good."""
+    signed = x509.load_der_x509_crl(der).tbs_certlist_bytes
+    last = list(re.finditer(rb"\x17\x0d[0-9]{12}Z", signed))[-1]
+    shorter = _sequence(_contents(signed[: last.start()] + signed[last.end() :]))
+    return _sequence(shorter + der[der.index(signed) + len(signed) :])
+
+
 def tcb_info_body(*, fmspc: bytes = FMSPC, ends: datetime = NOON + DAY) -> bytes:
     """Return TCB info as Intel words it, as far as a fetcher looks."""
     return _document("tcbInfo", {"id": "TDX", "fmspc": fmspc.hex().upper(), "nextUpdate": _time(ends)})
@@ -95,6 +104,16 @@ def _fmspc(value: bytes) -> bytes:
     inner = _FMSPC_OID + bytes((4, len(value))) + value
     pair = bytes((0x30, len(inner))) + inner
     return bytes((0x30, len(pair))) + pair
+
+
+def _contents(element: bytes) -> bytes:
+    return element[3:] if element[1] == 0x81 else element[2:]
+
+
+def _sequence(contents: bytes) -> bytes:
+    return (
+        b"\x30" + bytes((len(contents),)) if len(contents) < 0x80 else bytes((0x30, 0x81, len(contents)))
+    ) + contents
 
 
 def _name(name: str) -> x509.Name:

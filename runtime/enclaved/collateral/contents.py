@@ -35,7 +35,9 @@ def certificates(data: bytes, name: str, *, count: range) -> list[x509.Certifica
     """
     found = read_pem_certificates(data, name, Checks())
     if len(found) not in count:
-        raise ValueError(f"{len(found)} certificates where {count.start} to {count.stop - 1} belong")
+        most = count.stop - 1
+        wanted = f"{most}" if count.start == most else f"{count.start} to {most}"
+        raise ValueError(f"{len(found)} certificates where {wanted} belong")
     return found
 
 
