@@ -389,6 +389,8 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
     """Only HTTPS, and nothing in it that a request could be split at or a name hidden in."""
     with pytest.raises(ConfigurationError, match="no address"):
         Services().with_pccs(address)
+    with pytest.raises(ConfigurationError, match="no address"):
+        Services(amd=address)
 
 
 def test_services_are_replaced_one_by_one() -> None:

@@ -116,6 +116,16 @@ async def test_a_chip_that_the_service_does_not_know_is_said(desk: Desk) -> None
     assert "does not know it" in done.err
 
 
+async def test_evidence_that_carries_everything_asks_nobody(desk: Desk) -> None:
+    """Nor is a cache made for it."""
+    (desk.folder / "e" / "attestation_doc.cbor").write_bytes(b"anything")
+    done = await desk.complete("--format=nitro")
+
+    assert (done.code, desk.world.server.asked) == (0, [])
+    assert "carries everything" in done.err
+    assert not (desk.folder / "cache").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

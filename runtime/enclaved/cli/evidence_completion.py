@@ -68,10 +68,11 @@ def complete_command(
             raise ConfigurationError(
                 "--product", "there is no such product", remedy=f"Write one of {', '.join(LINES)}."
             )
-        evidence = read_folder(format_name, folder)
-        client = None if offline else HttpsClient(cafile=cafile)
-        source = CollateralSource(Fetcher(client, cache=Cache(cache or _cache_folder())), services=services)
-        completed = anyio.run(_complete, source, evidence, product)
+        evidence = completed = read_folder(format_name, folder)
+        if format_name in COMPLETED_FORMATS:
+            client = None if offline else HttpsClient(cafile=cafile)
+            source = CollateralSource(Fetcher(client, cache=Cache(cache or _cache_folder())), services=services)
+            completed = anyio.run(_complete, source, evidence, product)
         added = sorted(n for n, each in completed.endorsements.items() if evidence.endorsements.get(n) != each)
         if added:
             _write(completed, folder)

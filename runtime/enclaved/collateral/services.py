@@ -24,11 +24,18 @@ class Services:
         amd: AMD's key distribution service, or a cache of it.
         intel: Intel's provisioning certification service, or a PCCS, which is a cache of it.
         intel_root_crl: the revocation list of Intel's root.
+
+    Raises:
+        ConfigurationError: one is no address of a service.
     """
 
     amd: str = AMD_KDS
     intel: str = INTEL_PCS
     intel_root_crl: str = INTEL_ROOT_CRL
+
+    def __post_init__(self) -> None:
+        for address in (self.amd, self.intel, self.intel_root_crl):
+            check_address(address)
 
     def with_kds(self, address: str) -> Services:
         """Return these services, with another that speaks as AMD's does.
