@@ -8,6 +8,7 @@ import typer
 
 from enclaved import __version__
 from enclaved.cli import (
+    bench_commands,
     evidence_commands,
     function_commands,
     policy_commands,
@@ -25,7 +26,7 @@ _HELP = """Run functions inside attested enclaves, triggered by sealed MQTT mess
 
 Start with `enclaved demo`; then `enclaved up` in one terminal and `enclaved invoke` in another.
 Exit codes: 0 ok or accepted, 1 failed or refused by the enclave, 2 usage, 3 not authentic, 4 refused by
-the policy, 5 unreadable, 6 no answer in time, 7 broker unreachable.
+the policy, 5 unreadable, 6 no answer in time, 7 broker or vendor's service unreachable.
 """
 
 _app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -50,6 +51,7 @@ _app.add_typer(evidence_commands.app, name="evidence")
 _app.add_typer(policy_commands.app, name="policy")
 _app.add_typer(receipt_commands.app, name="receipt")
 _app.command()(keygen)
+_app.add_typer(bench_commands.app, name="bench")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from enclaved.cli.evidence_completion import complete_command
 from enclaved.cli.evidence_view import print_evidence
 from enclaved.cli.exit_codes import ExitCode
 from enclaved.cli.fetching import Fetched, fetch
@@ -17,6 +18,7 @@ from enclaved.cli.report import errors_console, finish, output_console, print_js
 from enclaved.cli.settings import Settings
 from enclaved.cli.verdict_view import print_verdict
 from enclaved.clock import SystemClock
+from enclaved.collateral.completion import COMPLETED_FORMATS
 from enclaved.errors import ConfigurationError, EvidenceError
 from enclaved.verifier.evidence import judge_evidence
 from enclaved.verifier.evidence_folder import read_folder, write_folder
@@ -29,7 +31,7 @@ from enclaved.wire.attestation import Evidence
 
 __all__ = ["app", "verdict_exit_code"]
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, show, verify and appraise evidence.")
+app = typer.Typer(no_args_is_help=True, help="Fetch, complete, show, verify and appraise evidence.")
 
 _EXIT = {
     "unreadable": ExitCode.UNREADABLE,
@@ -67,6 +69,8 @@ def fetch_command(
         return
     errors_console.print(f"[green]fetched[/] {document['format']} evidence of {document['runtime_id']} into {out}")
     errors_console.print("  it is not verified yet: enclaved evidence show, verify or appraise")
+    if document["format"] in COMPLETED_FORMATS:
+        errors_console.print("  what its vendor says of the machine: enclaved evidence complete")
 
 
 @app.command("show")
@@ -128,6 +132,9 @@ def appraise_command(
     with reporting(json):
         verdict = _judge_folder(folder, format_name, read_policy(policy), at=at, nonce=nonce)
         _print(verdict, as_json=json, title="evidence appraise")
+
+
+app.command("complete")(complete_command)
 
 
 def verdict_exit_code(verdict: Verdict) -> ExitCode:

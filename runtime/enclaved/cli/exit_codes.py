@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from enclaved.caller.outcome import FunctionFailed, InvocationRefused, NoAnswer
+from enclaved.collateral.error import CollateralError
 from enclaved.errors import AppraisalError, ConfigurationError, Error, EvidenceError, TransportError
 
 __all__ = ["ExitCode", "error_code", "exit_code_of"]
@@ -28,7 +29,7 @@ class ExitCode(IntEnum):
     NO_ANSWER = 6
     """No verified answer came in time."""
     UNREACHABLE = 7
-    """The broker cannot be reached."""
+    """The broker cannot be reached, or a vendor's service has no answer."""
 
 
 def exit_code_of(error: Error) -> ExitCode:
@@ -44,7 +45,7 @@ def exit_code_of(error: Error) -> ExitCode:
             return ExitCode.REFUSED
         case NoAnswer():
             return ExitCode.NO_ANSWER
-        case TransportError():
+        case TransportError() | CollateralError():
             return ExitCode.UNREACHABLE
         case FunctionFailed() | InvocationRefused():
             return ExitCode.FAILED
@@ -67,5 +68,7 @@ def error_code(error: Error) -> str:
             return "no_answer"
         case TransportError():
             return "broker_unreachable"
+        case CollateralError():
+            return "collateral_unavailable"
         case _:
             return "failed"

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes
 from enclaved.verifier.certificate import fingerprint, fingerprint_text
 from enclaved.verifier.checks import Checks
 
-__all__ = ["check_path"]
+__all__ = ["check_path", "forget_links"]
 
 _LONGEST = 8
 _REMEMBERED = 256  # links, each some kilobytes
@@ -80,6 +80,11 @@ def check_path(
     # 6. Each is signed by the next.
     for certificate, issuer in zip(path, [*path[1:], path[-1]], strict=True):
         _check_signed_by(certificate, issuer, checks, step)
+
+
+def forget_links() -> None:
+    """Forget which links have verified, so that the next verification is like a process's first."""
+    _verify_link.cache_clear()
 
 
 def _check_validity(certificate: x509.Certificate, at: datetime, checks: Checks, step: str) -> None:

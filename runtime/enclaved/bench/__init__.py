@@ -1,0 +1,1 @@
+"""Measuring what enclaved costs on the machine at hand."""
