@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from enclaved.errors import ConfigurationError, SandboxError
+from enclaved.sandbox.findings import Finding
 from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.layers import LEVELS
-from enclaved.sandbox.probe import Finding
 
 __all__ = ["choose_level", "explain", "remedy"]
 

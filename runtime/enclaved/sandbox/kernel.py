@@ -64,7 +64,7 @@ def call(name: str, *arguments: int | bytes) -> int:
 
 def _address(data: bytes) -> int:
     """Return where bytes lie, for as long as somebody holds them."""
-    return ctypes.cast(data, ctypes.c_void_p).value or 0
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
 def prctl(option: int, value: int = 0) -> int:

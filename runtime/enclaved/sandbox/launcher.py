@@ -13,12 +13,13 @@ from typing import Final
 from enclaved.errors import SandboxError
 from enclaved.sandbox.assignment import Assignment
 from enclaved.sandbox.control import Kind, Message, send
+from enclaved.sandbox.findings import encode_findings
 from enclaved.sandbox.interpreter import ENVIRONMENT, command
 from enclaved.sandbox.keeper import Keeper, take_control_socket
 from enclaved.sandbox.kernel import adopt_orphans, die_with_parent, forbid_dumps, kill_strays
 from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.namespaces import PID_OUTSIDE, enter
-from enclaved.sandbox.probe import encode_findings, find_levels
+from enclaved.sandbox.probe import find_levels
 from enclaved.sandbox.readable import installation
 
 __all__ = ["main"]

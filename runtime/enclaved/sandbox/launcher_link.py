@@ -17,9 +17,9 @@ import anyio
 from anyio.abc import TaskStatus
 
 from enclaved.errors import SandboxError
+from enclaved.sandbox.findings import Finding, decode_findings
 from enclaved.sandbox.interpreter import ENVIRONMENT, command
 from enclaved.sandbox.keeper_link import Child, KeeperLink
-from enclaved.sandbox.probe import Finding, decode_findings
 
 __all__ = ["LauncherLink"]
 

@@ -10,27 +10,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from enclaved.sandbox.assignment import Assignment
 from enclaved.sandbox.control import MAX_MESSAGE, Kind, Message, send
-from enclaved.sandbox.isolation import IsolationLevel
+from enclaved.sandbox.findings import Finding
 from enclaved.sandbox.layers import LEVELS, Layer
 from enclaved.sandbox.users import OWN_USERS, changes_users
 
-__all__ = ["Finding", "Spawn", "decode_findings", "encode_findings", "find_levels"]
+__all__ = ["Spawn", "find_levels"]
 
 _PATIENCE_S: Final = 20.0  # a cold disk under load; a level that takes longer is of no use
 _ERROR_BYTES: Final = 1024
 _FOLDER: Final = os.path.dirname(__file__)
-
-
-class Finding(NamedTuple):
-    """What came of trying one level: nothing is wrong with it if `problem` is empty."""
-
-    level: IsolationLevel
-    problem: str
 
 
 class Spawn(Protocol):
@@ -49,24 +41,6 @@ def find_levels(spawn: Spawn) -> tuple[Finding, ...]:
         if not findings[-1].problem:
             break
     return tuple(findings)
-
-
-def encode_findings(findings: Sequence[Finding]) -> bytes:
-    """Return findings as the body of a message."""
-    fields = [field.replace("\0", " ") for finding in findings for field in finding]
-    return "\0".join(fields).encode(errors="replace")
-
-
-def decode_findings(body: str) -> tuple[Finding, ...]:
-    """Read findings.
-
-    Raises:
-        ValueError: they name a level that there is not, or are cut.
-    """
-    fields = body.split("\0")
-    return tuple(
-        Finding(IsolationLevel(level), problem) for level, problem in zip(fields[::2], fields[1::2], strict=True)
-    )
 
 
 def _try(layers: frozenset[Layer], spawn: Spawn) -> str:
