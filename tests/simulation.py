@@ -84,7 +84,7 @@ def make_bundle(**turned: object) -> KeyBundle:
         version="1",
         digest=DIGEST,
         engine="python",
-        isolation="process",
+        isolation="restricted",
         callers_digest=callers_digest(None),
         limits=limits,
     )
@@ -134,7 +134,7 @@ challenge = true
 max_age = "1h"
 [functions.redact]
 digest = ["{DIGEST}"]
-isolation = ["process"]
+isolation = ["restricted"]
 [formats.simulated]
 root = "{fingerprint_text(root.certificate)}"
 measurement = ["{MEASUREMENT.hex()}"]

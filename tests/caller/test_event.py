@@ -183,7 +183,7 @@ def test_function_that_the_policy_does_not_list_is_refused() -> None:
 
 def test_function_of_another_digest_is_refused() -> None:
     """Other code under the same name is another function."""
-    rule = FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"process"}))
+    rule = FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"restricted"}))
 
     with pytest.raises(AppraisalError) as refused:
         opened(sealed_output(), policy=replace(POLICY, functions={"redact": rule}))

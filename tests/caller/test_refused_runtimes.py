@@ -67,7 +67,7 @@ def _too_old() -> tuple[FakeRuntime, Policy, NoonClock]:
 
 
 def _other_digest() -> tuple[FakeRuntime, Policy, NoonClock]:
-    rule = FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"process"}))
+    rule = FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"restricted"}))
     return FakeRuntime(), replace(POLICY, functions={"redact": rule}), NoonClock()
 
 

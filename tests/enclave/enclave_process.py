@@ -28,7 +28,7 @@ SECRET = "correct-horse-battery-staple"
 
 ECHO = "def handle(payload):\n    return payload\n"
 ACT = f"""
-import ctypes, os, sys
+import ctypes, os, signal, sys
 
 def handle(payload):
     word = payload.decode()
@@ -50,7 +50,7 @@ def handle(payload):
     if word == "crash":
         ctypes.string_at(0)
     if word == "kill":
-        os.kill(os.getpid(), 9)
+        signal.raise_signal(9)
     print("{SECRET} printed")
     print("{SECRET} complained", file=sys.stderr)
     return b"done"

@@ -46,7 +46,7 @@ __all__ = [
 
 RUNTIME = "r1"
 REPLY_TOPIC = "enclaved/v1/demo/reply/c1"
-ISOLATION = "process"
+ISOLATION = "restricted"
 
 
 @dataclass

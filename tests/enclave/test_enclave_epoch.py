@@ -110,7 +110,7 @@ def test_a_bundle_that_callers_could_not_read_is_not_attested(world: World) -> N
         make_keys(
             world.identity,
             epoch=1,
-            functions=tuple(each.entry(isolation="process") for each in functions),
+            functions=tuple(each.entry(isolation="restricted") for each in functions),
             lifetime=Lifetime(),
             host_time=world.clock.now(),
             random=system_random,

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio
 import pytest
-from enclaved.clock import SystemClock
-from enclaved.sandbox.engines import open_engine
-from enclaved.sandbox.launcher_link import LauncherLink
+from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import PoolSize
-from sandbox_harness import Sandbox, Sign
+from sandbox_harness import Sandbox, Sign, open_sandbox
 
 
 @pytest.fixture
@@ -22,19 +19,21 @@ def pool_size() -> PoolSize:
 
 @pytest.fixture
 async def sandbox(tmp_path: Path, pool_size: PoolSize) -> AsyncIterator[Sandbox]:
-    """A sandbox that is closed after the test."""
-    launcher = LauncherLink.spawn()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(launcher.listen)
-        engine = open_engine("python", launcher=launcher, tasks=tasks, clock=SystemClock(), size=pool_size)
-        yield Sandbox(engine=engine, launcher=launcher, folder=tmp_path)
-        await engine.aclose()
-        await launcher.aclose()
+    """A sandbox of the best level that this machine gives, closed after the test."""
+    async with open_sandbox(tmp_path, size=pool_size) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def loose_sandbox(tmp_path: Path, pool_size: PoolSize) -> AsyncIterator[Sandbox]:
+    """A sandbox whose functions can do what they like, for what the enclave's side has to withstand by itself."""
+    async with open_sandbox(tmp_path, size=pool_size, layers=frozenset({Layer.LIMITS})) as opened:
+        yield opened
 
 
 @pytest.fixture
 def sign(tmp_path: Path) -> Iterator[Sign]:
-    """A pipe for a function to give a sign on."""
-    opened = Sign(tmp_path / "sign")
+    """A pipe in a function's folder, for the function to give a sign by."""
+    opened = Sign(tmp_path / "probe" / "sign")
     yield opened
     opened.close()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from enclaved.clock import SystemClock
 from enclaved.sandbox.engine import Engine, Function
 from enclaved.sandbox.launcher_link import LauncherLink
-from enclaved.sandbox.limits import Limits
+from enclaved.sandbox.layers import Layer
+from enclaved.sandbox.limits import Limits, PoolSize
 from enclaved.sandbox.outcome import Execution
+from enclaved.sandbox.python_engine import PythonEngine
 
 HONEST = b"an honest input"
 
@@ -57,8 +63,17 @@ class Sandbox:
         return await self.engine.run(name, payload, timeout_s=10)
 
     def zygotes(self) -> list[int]:
-        """Return the process ids of the zygotes."""
-        return children(self.launcher.pid)
+        """Return the process ids of the zygotes, which bubblewrap stands in front of at level `full`."""
+        started = children(self.launcher.pid)
+        return [zygote for pid in started for zygote in (children(pid) if comm(pid) == "bwrap" else [pid])]
+
+
+def comm(pid: int) -> str:
+    """Return what a process is called, "" for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def children(pid: int) -> list[int]:
@@ -98,28 +113,50 @@ def open_descriptors() -> int:
 
 
 class Sign:
-    """A named pipe on which a function tells its test that it has come to a certain place."""
+    """A full pipe, from which a function takes something to tell its test that it has come to a certain place.
+
+    Taking is all that it can do: it may not write to anything. As it calls itself
+    `SIGNALLER` as well, the test finds its process.
+    """
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
         os.mkfifo(path)
+        path.chmod(0o644)
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # a writer of our own: no end between two signs
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._seen: set[int] = set()
+        self._fill()
 
     async def wait(self) -> int:
-        """Wait for a function that runs `SIGN`; return its process id."""
-        await anyio.wait_readable(self._descriptor)
-        return int(os.read(self._descriptor, 16))
+        """Wait for a function that gives a sign; return its process id."""
+        await anyio.wait_writable(self._descriptor)
+        self._fill()
+        (pid,) = {pid for pid in descendants(os.getpid()) if comm(pid) == SIGNALLER} - self._seen
+        self._seen.add(pid)
+        return pid
 
     def close(self) -> None:
         """Close the pipe."""
         os.close(self._descriptor)
 
+    def _fill(self) -> None:
+        try:
+            while True:
+                os.write(self._descriptor, bytes(4096))
+        except BlockingIOError:
+            pass
 
-GIVE_SIGN = """
-import os, time
+
+SIGNALLER = "signaller"
+
+GIVE_SIGN = f"""
+import ctypes, os, time
 def give_sign(path):
-    with open(path, "wb", buffering=0) as pipe:
-        pipe.write(b"%d" % os.getpid())
+    ctypes.CDLL(None).prctl(15, b"{SIGNALLER}")  # PR_SET_NAME
+    pipe = os.open(path, os.O_RDONLY)
+    os.read(pipe, 65536)
+    os.close(pipe)
 """
 
 SLOW = (
@@ -132,3 +169,24 @@ def handle(payload):
 """
 )
 """A function whose input is the path of a `Sign`, and that never ends by itself."""
+
+
+async def ask(sandbox: Sandbox, expression: str) -> object:
+    """Evaluate an expression in a worker."""
+    source = f"import json, os, resource, sys\ndef handle(payload): return json.dumps({expression}).encode()"
+    execution = await sandbox.call(source)
+    return json.loads(execution.output)
+
+
+@asynccontextmanager
+async def open_sandbox(
+    folder: Path, *, size: PoolSize, layers: frozenset[Layer] | None = None
+) -> AsyncIterator[Sandbox]:
+    """Open a sandbox of the best level, or of these layers alone."""
+    launcher = LauncherLink.spawn()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(launcher.listen)
+        engine = PythonEngine(launcher=launcher, tasks=tasks, clock=SystemClock(), size=size, layers=layers)
+        yield Sandbox(engine=engine, launcher=launcher, folder=folder)
+        await engine.aclose()
+        await launcher.aclose()

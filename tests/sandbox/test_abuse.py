@@ -6,7 +6,7 @@ import pytest
 from enclaved.errors import SandboxError
 from enclaved.sandbox.limits import Limits
 from enclaved.sandbox.outcome import Execution, Outcome
-from sandbox_harness import HONEST, Sandbox, children, descendants, is_gone, open_descriptors
+from sandbox_harness import HONEST, Sandbox, descendants, is_gone, open_descriptors
 
 LIMITS = Limits(time_ms=500, memory_mib=64, output_bytes=4096)
 
@@ -75,8 +75,9 @@ async def test_an_answer_after_the_deadline_is_none(sandbox: Sandbox, bad: str) 
     assert execution.outcome is Outcome.TIME_LIMIT
 
 
-async def test_descriptors_sent_along_are_dropped(sandbox: Sandbox) -> None:
+async def test_descriptors_sent_along_are_dropped(loose_sandbox: Sandbox) -> None:
     """The answer counts, and the enclave has no descriptor more than before."""
+    sandbox = loose_sandbox
     await sandbox.engine.start(sandbox.write(FUNCTION.replace("def bad():", "def bad(payload):"), limits=LIMITS))
     await sandbox.engine.stop("probe")
     before = open_descriptors()
@@ -146,8 +147,9 @@ def handle(payload):
         "[os.fork() for _ in range(4)]; threading.Event().wait() if os.getpid() != me else None",
     ],
 )
-async def test_no_process_is_left_behind(sandbox: Sandbox, leave: str) -> None:
-    """What a function forks ends with its invocation, wherever it has slipped to."""
+async def test_no_process_is_left_behind(loose_sandbox: Sandbox, leave: str) -> None:
+    """If a function could fork, what it left behind would end with its zygote, wherever it has slipped to."""
+    sandbox = loose_sandbox
     bad = f"me = os.getpid(); {leave}"
 
     await abuse(sandbox, bad)
@@ -156,8 +158,9 @@ async def test_no_process_is_left_behind(sandbox: Sandbox, leave: str) -> None:
     assert descendants(sandbox.launcher.pid) == []
 
 
-async def test_a_function_that_kills_its_zygote_harms_only_itself(sandbox: Sandbox) -> None:
-    """At this level nothing keeps it from that; the next invocation waits for the next zygote."""
+async def test_a_function_that_kills_its_zygote_harms_only_itself(loose_sandbox: Sandbox) -> None:
+    """If nothing kept it from that, the next invocation would wait for the next zygote."""
+    sandbox = loose_sandbox
     (zygote,) = await started(
         sandbox, "import os, time\ndef handle(p): return p if p else (os.kill(os.getppid(), 9), time.sleep(60))"
     )
@@ -169,8 +172,9 @@ async def test_a_function_that_kills_its_zygote_harms_only_itself(sandbox: Sandb
     assert await is_gone(zygote)
 
 
-async def test_a_function_that_stops_its_zygote_harms_only_itself(sandbox: Sandbox) -> None:
+async def test_a_function_that_stops_its_zygote_harms_only_itself(loose_sandbox: Sandbox) -> None:
     """A zygote that no longer buries its workers is killed and replaced."""
+    sandbox = loose_sandbox
     (zygote,) = await started(sandbox, "def handle(p):\n import os\n if not p: os.kill(os.getppid(), 19)\n return p")
 
     await sandbox.run(b"")
@@ -183,7 +187,7 @@ async def test_a_function_that_stops_its_zygote_harms_only_itself(sandbox: Sandb
 async def started(sandbox: Sandbox, source: str) -> list[int]:
     """Start a function and return its zygotes."""
     await sandbox.engine.start(sandbox.write(source))
-    return children(sandbox.launcher.pid)
+    return sandbox.zygotes()
 
 
 async def test_printing_for_ever_is_no_way_out(sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.sandbox.answer import ERROR_BYTES, Answer, AnswerReader, NoAnswerError, OutputTooLargeError, Status
 from enclaved.sandbox.assignment import Assignment
 from enclaved.sandbox.control import Ending, Kind, Message
+from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import Limits, PoolSize
 from enclaved.sandbox.outcome import Outcome
 from enclaved.sandbox.verdict import from_ending
@@ -25,6 +26,8 @@ ASSIGNMENT = Assignment(
     preload=("numpy", "json"),
     memory_bytes=64 * 1024 * 1024,
     cpu_s=10,
+    layers=frozenset(Layer),
+    user=7,
 )
 KILLED = Ending(status=signal.SIGKILL, peak_bytes=1024, cpu_ms=5)
 
@@ -110,7 +113,7 @@ def test_no_packet_escapes_as_another_error(packet: bytes) -> None:
 
 def test_an_assignment_survives() -> None:
     """With libraries and without."""
-    for assignment in (ASSIGNMENT, ASSIGNMENT._replace(preload=())):
+    for assignment in (ASSIGNMENT, ASSIGNMENT._replace(preload=(), layers=frozenset())):
         assert Assignment.decode(assignment.encode()) == assignment
 
 

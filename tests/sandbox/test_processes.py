@@ -159,8 +159,8 @@ async def main():
     folder, payload = Path(sys.argv[1]), sys.argv[2].encode()
     launcher = LauncherLink.spawn()
     async with anyio.create_task_group() as tasks:
+        await tasks.start(launcher.listen)
         engine = open_engine("python", launcher=launcher, tasks=tasks, clock=SystemClock())
-        tasks.start_soon(launcher.listen)
         await engine.start(Function(name="probe", folder=folder, entrypoint="handler:handle", limits=Limits()))
         await engine.run("probe", payload, timeout_s=10)
 
@@ -171,8 +171,9 @@ anyio.run(main)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 async def test_nothing_outlives_the_enclave(tmp_path: Path, sign: Sign, how: signal.Signals) -> None:
     """When the enclave is killed, launcher, zygotes, spares and running workers die with it."""
-    (tmp_path / "handler.py").write_text(SLOW)
-    async with await anyio.open_process([sys.executable, "-c", ENCLAVE, tmp_path, sign.path], stderr=None) as enclave:
+    folder = sign.path.parent
+    (folder / "handler.py").write_text(SLOW)
+    async with await anyio.open_process([sys.executable, "-c", ENCLAVE, folder, sign.path], stderr=None) as enclave:
         await sign.wait()
         below = descendants(enclave.pid)
         enclave.send_signal(how)

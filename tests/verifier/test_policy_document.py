@@ -29,7 +29,7 @@ def test_document_becomes_a_policy() -> None:
     assert policy.freshness.challenge
     assert policy.freshness.max_age == timedelta(hours=1)
     assert policy.functions["redact"].digest == {DIGEST}
-    assert policy.functions["redact"].isolation == {"process"}
+    assert policy.functions["redact"].isolation == {"restricted"}
     assert policy.formats["simulated"].values["measurement"] == {MEASUREMENT}
 
 
@@ -76,11 +76,11 @@ def test_waivers_are_written_by_name() -> None:
         (f'digest = ["{DIGEST}"]', "digest = []", "functions.redact.digest"),
         (f'digest = ["{DIGEST}"]', f'digest = "{DIGEST}"', "functions.redact.digest"),
         (f'digest = ["{DIGEST}"]', 'digest = ["h1:short"]', "functions.redact.digest"),
-        ('isolation = ["process"]', "", "functions.redact.isolation"),
-        ('isolation = ["process"]', "isolation = []", "functions.redact.isolation"),
-        ('isolation = ["process"]', 'isolation = "any"', "functions.redact.isolation"),
-        ('isolation = ["process"]', 'isolation = ["some"]', "functions.redact.isolation"),
-        ('isolation = ["process"]', 'isolation = ["process"]\ncallers = []', "functions.redact.callers"),
+        ('isolation = ["restricted"]', "", "functions.redact.isolation"),
+        ('isolation = ["restricted"]', "isolation = []", "functions.redact.isolation"),
+        ('isolation = ["restricted"]', 'isolation = "any"', "functions.redact.isolation"),
+        ('isolation = ["restricted"]', 'isolation = ["some"]', "functions.redact.isolation"),
+        ('isolation = ["restricted"]', 'isolation = ["restricted"]\ncallers = []', "functions.redact.callers"),
         ("[formats.simulated]", "[formats.another]", "formats.another"),
         ('root = "sha256:', 'root = "sha512:', "formats.simulated.root"),
         ('root = "sha256:', 'root = "sha256:00', "formats.simulated.root"),

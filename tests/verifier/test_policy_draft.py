@@ -63,12 +63,11 @@ def test_draft_accepts_nothing_else() -> None:
 
 
 def test_draft_says_what_it_is_and_what_it_is_about() -> None:
-    """A person is to review it: it names the simulation and the missing isolation, and explains each rule."""
+    """A person is to review it: it names the simulation, and explains each rule."""
     text = _draft(make_attestation())
 
     assert "Review it" in text
     assert "SIMULATED" in text
-    assert "NOT ISOLATED" in text
     assert all(rule.doc in text for rule in SIMULATED.rules)
 
 
@@ -81,9 +80,8 @@ def test_draft_holds_the_freshness_that_was_asked_for(freshness: Freshness) -> N
 
 
 def test_strict_policy_has_no_warning_but_those_of_its_kind() -> None:
-    """The simulation and the missing isolation are said at each look."""
+    """The simulation is said at each look."""
     assert [warning.split(":")[0] for warning in policy_warnings(POLICY)] == [
-        "functions.redact.isolation",
         "formats.simulated",
     ]
 

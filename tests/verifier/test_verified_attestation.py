@@ -223,7 +223,7 @@ def _with_rule(rule: FunctionRule) -> Policy:
         (POLICY, "echo", "functions.echo"),
         (replace(POLICY, functions=MappingProxyType({})), "redact", "functions.redact"),
         (
-            _with_rule(FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"process"}))),
+            _with_rule(FunctionRule(digest=frozenset({OTHER_DIGEST}), isolation=frozenset({"restricted"}))),
             "redact",
             "functions.redact.digest",
         ),

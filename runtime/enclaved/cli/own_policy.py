@@ -1,7 +1,7 @@
 """The policy that a runtime writes for its own developer: pinned to itself, and rewritten while it is only that.
 
 It is what makes the first invocation on one machine possible. It is no appraisal:
-it accepts what this very runtime showed, simulated or not isolated as that may be,
+it accepts what this very runtime showed, simulated as that may be,
 and says so in its first lines.
 """
 

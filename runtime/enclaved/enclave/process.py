@@ -1,8 +1,8 @@
 """The enclave process, from start to end.
 
 The order is the point. The launcher, which alone may start processes, is started
-first; then come the device and the functions; keys are made last, by a process
-that has given up what they must not be exposed to.
+first; then comes the device; then the process gives up forking, executing, tracing
+and the network. Keys are made last, by a process that can do none of that.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from enclaved.enclave.options import EnclaveOptions
 from enclaved.enclave.private_folder import private_folder
 from enclaved.enclave.runtime_digest import runtime_digest
 from enclaved.enclave.server import EnclaveServer, ServerOptions
+from enclaved.sandbox.core_lockdown import lock_down_core
 from enclaved.sandbox.engines import ENGINES, open_engine
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import PoolSize
@@ -68,6 +69,7 @@ async def _serve(options: EnclaveOptions, *, tasks: TaskGroup, launcher: Launche
     size = PoolSize()
     engines = {name: open_engine(name, launcher=launcher, tasks=tasks, clock=clock, size=size) for name in ENGINES}
     dispatcher = Dispatcher(engines, pool=size, folder=folder)
+    lock_down_core(launcher=launcher.pid)
     server = EnclaveServer(
         ServerOptions(functions=options.functions, lifetime=options.lifetime),
         identity=Identity.of_this_boot(

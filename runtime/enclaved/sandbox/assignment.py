@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from enclaved.sandbox.layers import Layer
+
 __all__ = ["Assignment"]
 
 
@@ -22,6 +24,9 @@ class Assignment(NamedTuple):
         preload: libraries to import before any of its processes exists.
         memory_bytes: address space beyond what the zygote has after `preload`.
         cpu_s: processor time after which the kernel ends one of its processes.
+        layers: what keeps its processes in.
+        user: the user and group that its processes become; 0 if they have to stay
+            whoever starts them, and then namespaces bring a user of their own.
     """
 
     engine: str
@@ -31,6 +36,8 @@ class Assignment(NamedTuple):
     preload: tuple[str, ...]
     memory_bytes: int
     cpu_s: int
+    layers: frozenset[Layer]
+    user: int
 
     def encode(self) -> bytes:
         """Return the assignment as bytes.
@@ -39,7 +46,7 @@ class Assignment(NamedTuple):
             ValueError: a field holds a NUL.
         """
         fields = [self.engine, self.name, self.folder, self.entrypoint, ",".join(self.preload)]
-        fields += [str(self.memory_bytes), str(self.cpu_s)]
+        fields += [str(self.memory_bytes), str(self.cpu_s), ",".join(sorted(self.layers)), str(self.user)]
         if any("\0" in field for field in fields):
             raise ValueError("a field of an assignment holds a NUL")
         return "\0".join(fields).encode()
@@ -51,6 +58,15 @@ class Assignment(NamedTuple):
         Raises:
             ValueError: it does not have the right fields.
         """
-        engine, name, folder, entrypoint, preload, memory_bytes, cpu_s = data.decode().split("\0")
-        libraries = tuple(preload.split(",")) if preload else ()
-        return cls(engine, name, folder, entrypoint, libraries, int(memory_bytes), int(cpu_s))
+        engine, name, folder, entrypoint, preload, memory_bytes, cpu_s, layers, user = data.decode().split("\0")
+        return cls(
+            engine,
+            name,
+            folder,
+            entrypoint,
+            preload=tuple(preload.split(",")) if preload else (),
+            memory_bytes=int(memory_bytes),
+            cpu_s=int(cpu_s),
+            layers=frozenset(Layer(layer) for layer in layers.split(",") if layer),
+            user=int(user),
+        )

@@ -1,7 +1,7 @@
 """How well a function is kept apart, as a closed set of levels.
 
 The level goes into the key bundle and into every receipt, where policies and
-people read it: so it names what was built and probed, never what was wished for.
+people read it: so it names what was built and proved, never what was wished for.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["NOT_ISOLATED", "IsolationLevel", "describe"]
-
-NOT_ISOLATED: Final = "NOT ISOLATED"
-"""What every display says of a level that keeps nothing from a hostile function."""
+__all__ = ["IsolationLevel", "describe"]
 
 
 class IsolationLevel(StrEnum):
@@ -21,14 +18,12 @@ class IsolationLevel(StrEnum):
     FULL = "full"
     RESTRICTED = "restricted"
     MEMORY_SAFE = "memory-safe"
-    PROCESS = "process"
 
 
 _DESCRIPTIONS: Final = {
     IsolationLevel.FULL: "isolated: namespaces, own user, Landlock, seccomp and resource limits",
     IsolationLevel.RESTRICTED: "isolated: Landlock, seccomp and resource limits, without namespaces",
     IsolationLevel.MEMORY_SAFE: "isolated by WebAssembly alone, with no sandbox below it",
-    IsolationLevel.PROCESS: f"{NOT_ISOLATED}: a process of its own and resource limits, nothing more",
 }
 
 

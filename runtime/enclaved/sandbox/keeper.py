@@ -1,7 +1,8 @@
 """A loop that keeps processes for the enclave: starts them, kills them, buries them.
 
-Launcher and zygote are both such a loop and differ only in how they start one. A
-process is reported as ended only when nothing that it started is left either.
+Launcher and zygote are both such a loop and differ only in how they start one, and
+in what a process can leave behind: a worker cannot fork, so nothing; what a zygote
+leaves, the launcher finds and kills before it reports the zygote as ended.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from enclaved.sandbox.control import Ending, Kind, Message, receive, send
-from enclaved.sandbox.kernel import adopt_orphans, kill_strays
 
 __all__ = ["Keeper", "take_control_socket"]
 
@@ -39,16 +39,23 @@ class Keeper:
     Args:
         control: the enclave's socket; when it closes, every process dies.
         start: starts one process from a `START`'s body and descriptors and returns its id.
+        kill_strays: kills what processes have left behind, except those with the given ids.
     """
 
-    def __init__(self, control: socket.socket, *, start: Callable[[bytes, list[int]], int]) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        *,
+        start: Callable[[bytes, list[int]], int],
+        kill_strays: Callable[[Collection[int]], None] | None = None,
+    ) -> None:
         self._control = control
         self._start = start
+        self._kill_strays = kill_strays
         self._children: dict[int, _Child] = {}  # by pidfd: a process id could be another process's by now
 
     def run(self) -> None:
         """Serve until the enclave closes the control socket; leave no process."""
-        adopt_orphans()
         events = select.poll()
         events.register(self._control, select.POLLIN)
         try:
@@ -63,7 +70,7 @@ class Keeper:
                         for pidfd in started:
                             events.register(pidfd, select.POLLIN)
         finally:
-            kill_strays(keep=())
+            self._kill_all()
 
     def _obey(self) -> list[int] | None:
         """Do what one message says; return what is to be watched since, None at the end."""
@@ -99,10 +106,18 @@ class Keeper:
             if child.serial == serial:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
+    def _kill_all(self) -> None:
+        for pidfd, child in self._children.items():
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+        if self._kill_strays is not None:
+            self._kill_strays(())
+
     def _bury(self, pidfd: int) -> None:
         child = self._children.pop(pidfd)
         _, status, usage = os.wait4(child.pid, 0)
         os.close(pidfd)
-        kill_strays(keep={other.pid for other in self._children.values()})
+        if self._kill_strays is not None:
+            self._kill_strays({other.pid for other in self._children.values()})
         ending = Ending(status, peak_bytes=usage.ru_maxrss * 1024, cpu_ms=int((usage.ru_utime + usage.ru_stime) * 1000))
         send(self._control, Message(Kind.ENDED, child.serial, ending.encode()))

@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from enclaved.errors import SandboxError
+from enclaved.sandbox.findings import Finding, decode_findings
 from enclaved.sandbox.interpreter import ENVIRONMENT, command
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 
@@ -32,6 +33,7 @@ class LauncherLink:
         self._process = process
         self._link = link
         self._closing = False
+        self._findings: tuple[Finding, ...] = ()
 
     @classmethod
     def spawn(cls) -> Self:
@@ -62,16 +64,27 @@ class LauncherLink:
         """Return the launcher's process id."""
         return self._process.pid
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return which isolation levels were tried, once `listen` has started, and what came of each."""
+        return self._findings
+
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Hear the launcher, until `aclose`.
+        """Hear the launcher, until `aclose`; it has started when the launcher knows what this machine gives.
 
         Raises:
             SandboxError: the launcher died, and no function can be run any more.
         """
-        task_status.started()
-        await self._link.listen()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._get_ready, task_status, name="launcher's findings")
+            await self._link.listen()
         if not self._closing:
             raise SandboxError("the launcher died: the enclave has to be started anew")
+
+    async def _get_ready(self, task_status: TaskStatus[None]) -> None:
+        if findings := await self._link.ready():
+            self._findings = decode_findings(findings)
+            task_status.started()
 
     def start(self, body: bytes, descriptors: Sequence[int]) -> Child:
         """Ask for a zygote, which gets copies of `descriptors`."""

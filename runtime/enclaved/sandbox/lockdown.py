@@ -1,9 +1,8 @@
 """The steps by which a zygote and its workers give up what they must not have.
 
-A level is the list of steps that were taken, in their order, and every step
-raises when it fails: a process that is less confined than its level says does not
-run. The only level here is `process`, which limits what a function may use and
-keeps it from nothing else.
+Each step belongs to a layer and raises when it fails: a process that is less
+confined than its level says does not run. What the steps have achieved is tried
+out in `proof.py` before the first input is taken.
 """
 
 from __future__ import annotations
@@ -13,38 +12,77 @@ import resource
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from enclaved.sandbox import kernel
-from enclaved.sandbox.isolation import IsolationLevel
+from enclaved.sandbox import kernel, landlock, seccomp
+from enclaved.sandbox.bpf import Program, assemble
+from enclaved.sandbox.filters import worker_filter, zygote_filter
+from enclaved.sandbox.layers import Layer
+from enclaved.sandbox.readable import DEVICES
+from enclaved.sandbox.syscalls import this_machine
 
-__all__ = ["LEVEL", "WORKER_STEPS", "ZYGOTE_STEPS", "Confinement", "address_space"]
+__all__ = ["DESCRIPTORS", "Confinement", "assemble_filters", "become", "confine_worker", "confine_zygote"]
 
-_DESCRIPTORS: Final = 64
+DESCRIPTORS: Final = 64
+"""How many descriptors a worker may have open."""
+
 _ZYGOTE_DESCRIPTORS: Final = 1024  # one for each of its workers, and what travels with a message
-# The kernel counts all processes and threads of the user here, ours and others': so this
-# bounds what a fork bomb does to the machine, and is no limit of one function.
-_PROCESSES: Final = 4096
+# The kernel counts the processes and threads of a user. With a user of its own this bounds
+# what one function has; without, it counts the host's too, and so must leave them room.
+_THREADS_OF_ITS_OWN: Final = 512
+_THREADS_OF_ALL: Final = 4096
 
 
 class Confinement(NamedTuple):
     """What the steps need to know.
 
     Attributes:
-        parent: the process that this one must not outlive.
+        layers: which of them are taken.
+        parent: the process that a worker must not outlive.
         address_space: the most address space of one worker, in bytes.
         cpu_s: the most processor time of one worker, in seconds.
+        readable: the paths that exist for a worker.
+        zygote_filter: the calls that the zygote and its workers may make.
+        worker_filter: the calls that a worker may make.
     """
 
+    layers: frozenset[Layer]
     parent: int
     address_space: int
     cpu_s: int
+    readable: tuple[str, ...]
+    zygote_filter: Program
+    worker_filter: Program
 
 
-def _die_with_parent(confinement: Confinement) -> None:
+def assemble_filters() -> tuple[Program, Program]:
+    """Return the programs of a zygote and of a worker, for the machine that this process runs on."""
+    machine = this_machine()
+    return (
+        assemble(zygote_filter(machine), architecture=machine.architecture),
+        assemble(worker_filter(machine), architecture=machine.architecture),
+    )
+
+
+def become(user: int) -> None:
+    """Become a user and group that nobody else is; capabilities go with the old one."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def confine_zygote(confinement: Confinement) -> None:
+    """Lock a zygote down, once its libraries are loaded; its workers inherit it."""
+    _take(_ZYGOTE_STEPS, confinement)
+
+
+def confine_worker(confinement: Confinement) -> None:
+    """Lock a worker down further, before any code of the function."""
     kernel.die_with_parent(confinement.parent)
+    _take(_WORKER_STEPS, confinement)
 
 
 def _gain_nothing(_: Confinement) -> None:
     kernel.forbid_new_privileges()
+    kernel.drop_capabilities()
 
 
 def _stay_unreadable(_: Confinement) -> None:
@@ -55,55 +93,55 @@ def _stay_unreadable(_: Confinement) -> None:
 def _write_no_file(_: Confinement) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
+    _limit(resource.RLIMIT_MSGQUEUE, 0)
+    _limit(resource.RLIMIT_NOFILE, _ZYGOTE_DESCRIPTORS)  # bounded, and still one for each worker
 
 
-def _hold_few_descriptors(_: Confinement) -> None:
-    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+def _read_only_its_own(confinement: Confinement) -> None:
+    landlock.read_only(confinement.readable, devices=DEVICES)
 
 
-def _keep_descriptors_bounded(_: Confinement) -> None:
-    _limit(resource.RLIMIT_NOFILE, _ZYGOTE_DESCRIPTORS)
+def _fork_and_no_more(confinement: Confinement) -> None:
+    seccomp.load(confinement.zygote_filter)
 
 
-def _use_bounded_memory(confinement: Confinement) -> None:
+def _use_little(confinement: Confinement) -> None:
+    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    has_own_user = Layer.OWN_USER in confinement.layers
+    _limit(resource.RLIMIT_NPROC, _THREADS_OF_ITS_OWN if has_own_user else _THREADS_OF_ALL)
+    _limit(resource.RLIMIT_CPU, confinement.cpu_s)  # backs up the enclave's own clock
     _limit(resource.RLIMIT_AS, confinement.address_space)
 
 
-def _use_bounded_processor(confinement: Confinement) -> None:
-    _limit(resource.RLIMIT_CPU, confinement.cpu_s)  # backs up the enclave's own clock
+def _know_no_other(_: Confinement) -> None:
+    landlock.forbid_others()
 
 
-def _start_few_processes(_: Confinement) -> None:
-    _limit(resource.RLIMIT_NPROC, _PROCESSES)
+def _compute_and_no_more(confinement: Confinement) -> None:
+    seccomp.load(confinement.worker_filter)
 
 
-Step = Callable[[Confinement], None]
+Steps = tuple[tuple[Layer, Callable[[Confinement], None]], ...]
 
-LEVEL: Final = IsolationLevel.PROCESS
-"""The level that the steps below amount to."""
-
-ZYGOTE_STEPS: Final[tuple[Step, ...]] = (
-    _gain_nothing,
-    _stay_unreadable,
-    _write_no_file,
-    _keep_descriptors_bounded,
+# Seccomp comes last: it forbids what the other steps do.
+_ZYGOTE_STEPS: Final[Steps] = (
+    (Layer.PRIVILEGES, _gain_nothing),
+    (Layer.UNREADABLE, _stay_unreadable),
+    (Layer.LIMITS, _write_no_file),
+    (Layer.LANDLOCK, _read_only_its_own),
+    (Layer.SECCOMP, _fork_and_no_more),
 )
-"""Taken once, after the preloaded libraries and before the first worker; workers inherit them."""
-
-WORKER_STEPS: Final[tuple[Step, ...]] = (
-    _die_with_parent,
-    _hold_few_descriptors,
-    _start_few_processes,
-    _use_bounded_processor,
-    _use_bounded_memory,
+_WORKER_STEPS: Final[Steps] = (
+    (Layer.LIMITS, _use_little),
+    (Layer.LANDLOCK, _know_no_other),
+    (Layer.SECCOMP, _compute_and_no_more),
 )
-"""Taken by each worker, before any code of the function."""
 
 
-def address_space() -> int:
-    """Return the bytes of address space that this process has now (proc_pid_statm(5))."""
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+def _take(steps: Steps, confinement: Confinement) -> None:
+    for layer, step in steps:
+        if layer in confinement.layers:
+            step(confinement)
 
 
 def _limit(which: int, most: int) -> None:

@@ -16,9 +16,9 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from enclaved.errors import SandboxError
 from enclaved.sandbox.engine import OverloadedError
-from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.launcher_link import LauncherLink
+from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import PoolSize
 from enclaved.sandbox.worker import Condition, Worker
 
@@ -40,17 +40,17 @@ class Pool:
         assignment: what launcher and zygote are told.
         launcher: starts the zygotes.
         size: how many processes there may be.
-        level: the isolation level that the zygote must reach.
+        layers: those that the zygote must prove, as it names them.
     """
 
     def __init__(
-        self, name: str, assignment: bytes, *, launcher: LauncherLink, size: PoolSize, level: IsolationLevel
+        self, name: str, assignment: bytes, *, launcher: LauncherLink, size: PoolSize, layers: frozenset[Layer]
     ) -> None:
         self._name = name
         self._assignment = assignment
         self._launcher = launcher
         self._size = size
-        self._level = level
+        self._proof = ",".join(sorted(layers))
         self._offer, self._offered = anyio.create_memory_object_stream[Worker](size.spares)
         self._count_anew()
         self._waiting = 0
@@ -149,9 +149,9 @@ class Pool:
         self, link: KeeperLink, zygote: Child, attendants: TaskGroup, report_ready: Callable[[], None]
     ) -> None:
         """Keep as many spares as the pool's size says, once the zygote is ready."""
-        level = await link.ready()
-        if level != self._level:
-            link.give_up(link.problem or f"it has isolation level {level or 'none'}, not {self._level}")
+        proof = await link.ready()
+        if link.is_over or proof != self._proof:
+            link.give_up(link.problem or f"it has the layers {proof or 'none'}, not {self._proof}")
             return
         report_ready()
         while True:

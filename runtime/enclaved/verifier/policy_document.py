@@ -24,7 +24,7 @@ from enclaved.wire.topics import check_name
 __all__ = ["ISOLATION_LEVELS", "MAX_POLICY", "parse_policy", "read_policy"]
 
 MAX_POLICY = 256 << 10
-ISOLATION_LEVELS = ("full", "restricted", "memory-safe", "process")
+ISOLATION_LEVELS = ("full", "restricted", "memory-safe")
 
 _DEFAULT_MAX_AGE = timedelta(hours=1)  # a key bundle's own lifetime
 

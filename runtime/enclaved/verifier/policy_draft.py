@@ -61,11 +61,10 @@ def _freshness(freshness: Freshness) -> Sequence[str]:
 
 
 def _function(entry: FunctionEntry) -> Sequence[str]:
-    isolation = "   # NOT ISOLATED: a process and resource limits only" if entry.isolation == "process" else ""
     return (
         f"[functions.{toml_key(entry.name)}]",
         f"digest = [{toml_string(entry.digest)}]   # version {entry.version}",
-        f"isolation = [{toml_string(entry.isolation)}]{isolation}",
+        f"isolation = [{toml_string(entry.isolation)}]",
         "",
     )
 

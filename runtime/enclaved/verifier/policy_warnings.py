@@ -49,8 +49,6 @@ def _warnings(policy: Policy) -> Iterator[str]:
 def _function(name: str, rule: FunctionRule) -> Iterator[str]:
     if isinstance(rule.digest, Waiver):
         yield f'functions.{name}.digest: "any" leaves the function\'s code unmeasured'
-    if "process" in rule.isolation:
-        yield f"functions.{name}.isolation: process is NOT ISOLATED: a hostile function can reach the enclave's host"
 
 
 def _section(section: FormatSection) -> Iterator[str]:

@@ -1,0 +1,41 @@
+"""How much address space a process has, found out by trying.
+
+The kernel tells it in /proc only, and there is none in a sandbox. But it compares
+it with RLIMIT_AS whenever more is mapped, so the lowest limit under which one more
+page can still be mapped gives it away (getrlimit(2)).
+"""
+
+from __future__ import annotations
+
+import mmap
+import resource
+from typing import Final
+
+__all__ = ["address_space"]
+
+_MOST: Final = 1 << 52  # more than any processor maps
+
+
+def address_space() -> int:
+    """Return the bytes of address space that this process has now, exact to a page."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    low, high = 0, _MOST if hard == resource.RLIM_INFINITY else hard
+    try:
+        while high - low > mmap.PAGESIZE:
+            middle = (low + high) // 2
+            resource.setrlimit(resource.RLIMIT_AS, (middle, hard))
+            if _has_room():
+                high = middle
+            else:
+                low = middle
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return high
+
+
+def _has_room() -> bool:
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        return False
+    return True
