@@ -141,7 +141,7 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     async with _liars(folder) as liars:
         text = liars.policy.read_text()
         (folder / "no-section.toml").write_text(text[: text.index("[formats.simulated]")])
-        (folder / "full-only.toml").write_text(text.replace('["process"]', '["full"]'))
+        (folder / "full-only.toml").write_text(text.replace('["restricted"]', '["full"]'))
 
         async def invoke(name: str) -> None:
             is_silent = EXPECTED.get(name, (None,))[0] is NO_ANSWER or "challenge" in name or name == "another-nonce"
