@@ -20,7 +20,7 @@ _LASTING = tuple(f"pcr{index}" for index in range(16))
 """Those that only a restart resets; the others a program, or a debugger, may set back (PC Client profile, 3.3.4)."""
 _DIGESTS = hex_values(*DIGEST_SIZES.values())
 _TABLE = table(_DIGESTS, keys=tuple(f"pcr{index}" for index in range(_COUNT)))
-_TABLE_NAME = f"a table of {_DIGESTS.name} under pcr0 to pcr{_COUNT - 1}"
+_TABLE_NAME = f"a table of lists of 32, 48 or 64-byte hex values under pcr0 to pcr{_COUNT - 1}"
 
 
 def _by_name(claim: str) -> Callable[[Claims], Any]:
