@@ -70,7 +70,9 @@ __all__ = [
     "UnsubscribePacket",
     "Will",
     "build_packet",
+    "encode_acknowledgement",
     "encode_packet",
+    "encode_unwalked",
 ]
 
 _P = ParamSpec("_P")
@@ -175,16 +177,30 @@ def encode_packet(packet: Packet) -> bytes:
     Raises:
         PacketError: it would not be well formed.
     """
-    try:
-        data = packet.write()
-    except BaseException as error:  # a PanicException is no Exception
-        raise _refusal(error, "cannot be written") from error
+    data = encode_unwalked(packet)
     view = memoryview(data)
     header = read_variable_integer(view, 1, len(view), what="remaining length")
     if header is None or header[1] + header[0] != len(view):
         raise PacketError("packet", "has a wrong length", reason_code=ReasonCode.MALFORMED_PACKET)
     walk_packet(data[0], view[header[1] :])
     return data
+
+
+def encode_unwalked(packet: Packet) -> bytes:
+    """Write a packet whose parts were checked before it was built; what no packet can hold is still refused.
+
+    Raises:
+        PacketError: the codec cannot write it.
+    """
+    try:
+        return packet.write()
+    except BaseException as error:  # a PanicException is no Exception
+        raise _refusal(error, "cannot be written") from error
+
+
+def encode_acknowledgement(packet_id: int) -> bytes:
+    """Return a PUBACK that says success, in its shortest form (section 3.4.2.1)."""
+    return b"\x40\x02" + packet_id.to_bytes(2, "big")
 
 
 def _refusal(error: BaseException, reason: str) -> PacketError:
