@@ -51,6 +51,11 @@ class GatewayProcess:
                 if event["event"] == name:
                     return event
 
+    def peak_kib(self) -> int:
+        """Return the most memory that it ever had resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0])
+
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
@@ -80,7 +85,7 @@ async def gateway(broker: Server, enclave: FakeEnclave) -> AsyncIterator[Gateway
 @asynccontextmanager
 async def caller(broker: Server, *topics: str) -> AsyncIterator[tuple[Publisher, Consumer]]:
     """Connect as a caller that waits on these topics."""
-    transport = open_transport("aiomqtt")
+    transport = open_transport("auto")
 
     def connection(client_id: str) -> Connection:
         return Connection(address=broker.address, client_id=client_id)
@@ -158,6 +163,91 @@ async def test_a_killed_gateway_loses_no_invocation(tmp_path: Path, broker: Serv
             assert await second.end() == 0
 
     assert results == {b"c-sealed %d" % number for number in range(20)}
+
+
+async def test_a_backlog_of_before_the_start_waits_in_the_broker(tmp_path: Path, broker: Server) -> None:
+    """Sixteen MiB wait while no gateway runs; it takes what it has slots for, and answers all of it."""
+    count = 1000
+    payload = bytes(16 * 1024)
+    async with enclave_at(tmp_path) as enclave, caller(broker, REPLY) as (publisher, consumer):
+        async with gateway(broker, enclave) as first:
+            await first.event("serving")
+            grown_from = first.peak_kib()
+            await first.end(signal.SIGKILL)
+        async with anyio.create_task_group() as publishing:
+            for number in range(count):
+                publishing.start_soon(publisher.publish, request(payload + b"%08d" % number))
+        async with gateway(broker, enclave) as second:
+            results = set()
+            while len(results) < count:
+                results.add((await take(consumer)).payload)
+            grown_kib = second.peak_kib() - grown_from
+            assert await second.end() == 0
+
+    assert results == {b"result of %08d" % number for number in range(count)}
+    assert grown_kib < 8 * 1024
+
+
+async def test_a_slow_function_holds_up_no_other_on_real_connections(tmp_path: Path, broker: Server) -> None:
+    """More of its invocations wait than it has slots; the other function's are all answered before any of them."""
+    release = anyio.Event()
+
+    async def slow_reports(invoke: Invoke) -> Answer:
+        if b"slow" in invoke.message:
+            await release.wait()
+        return await answered(invoke)
+
+    slow = "enclaved/v1/demo/runtime/ward-1/function/report/invoke"
+    enclave = FakeEnclave(
+        tmp_path / "link.sock", announce(lane("echo", slots=2), lane("report", slots=2)), behaviour=slow_reports
+    )
+    async with anyio.create_task_group() as group, caller(broker, REPLY) as (publisher, consumer):
+        await group.start(enclave.run)
+        async with gateway(broker, enclave) as running:
+            await running.event("serving")
+            for number in range(6):
+                await publisher.publish(request(b"slow %03d" % number, topic=slow, function="report"))
+            for number in range(40):
+                await publisher.publish(request(b"fast %03d" % number))
+            first = [(await take(consumer)).payload for _ in range(40)]
+            handed_in = [message for message in enclave.invocations if b"slow" in message]
+            release.set()
+            rest = [(await take(consumer)).payload for _ in range(6)]
+            assert await running.end() == 0
+        group.cancel_scope.cancel()
+
+    assert first == [b"result of fast %03d" % number for number in range(40)]
+    assert rest == [b"result of slow %03d" % number for number in range(6)]
+    assert len(handed_in) == 2
+
+
+async def test_what_is_under_way_at_sigterm_is_answered_and_not_delivered_again(tmp_path: Path, broker: Server) -> None:
+    """The gateway stops taking, finishes, acknowledges, and leaves; the next one finds only what came later."""
+    release = anyio.Event()
+
+    async def wait_first(invoke: Invoke) -> Answer:
+        await release.wait()
+        return await answered(invoke)
+
+    async with enclave_at(tmp_path) as enclave, caller(broker, REPLY) as (publisher, consumer):
+        enclave.behaviour = wait_first
+        async with gateway(broker, enclave) as first:
+            await first.event("serving")
+            for number in range(3):
+                await publisher.publish(request(b"sealed %d" % number))
+            await enclave.until(lambda: len(enclave.invocations) == 3)
+            async with anyio.create_task_group() as ending:
+                ending.start_soon(first.end)
+                await publisher.publish(request(b"sealed 3"))
+                release.set()
+        before = {(await take(consumer)).correlation_data for _ in range(3)}
+        async with gateway(broker, enclave) as second:
+            await second.event("serving")
+            last = (await take(consumer)).correlation_data
+            assert await second.end() == 0
+
+    assert before | {last} == {b"c-sealed %d" % number for number in range(4)}
+    assert len(enclave.invocations) == 4
 
 
 async def test_a_broker_that_comes_back_is_served_again(tmp_path: Path) -> None:
