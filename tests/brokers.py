@@ -25,6 +25,7 @@ import enclaved
 import pytest
 from enclaved.mqtt.broker.limits import BrokerLimits
 from enclaved.mqtt.broker.publication import Interceptor, route_unchanged
+from enclaved.mqtt.broker.script import Script
 from enclaved.mqtt.loopback import LoopbackBroker
 from enclaved.mqtt.transport import BrokerAddress, parse_broker_url
 
@@ -192,10 +193,18 @@ class _ProcessServer(Server):
 class LoopbackProcess(_ProcessServer):
     """`python -m enclaved.mqtt.loopback` as a process."""
 
-    def __init__(self, *, record: Path | None = None, unix: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        record: Path | None = None,
+        unix: Path | None = None,
+        adversary: Script | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self._options = [f"--record={record}"] if record else []
         self._options += [f"--unix={unix}"] if unix else []
+        self._options += [f"--adversary={adversary}", f"--seed={seed}"] if adversary else []
 
     async def start(self) -> None:
         """Start it, and wait for the line that says it listens."""

@@ -16,7 +16,7 @@ TOPICS = ("enclaved/v1/demo/runtime/r1/challenge", "enclaved/v1/demo/runtime/r1/
 
 async def serve(url: str, runtime: FakeRuntime, *, task_status: anyio.abc.TaskStatus[None]) -> None:
     """Bridge a fake runtime to a broker over its own two connections."""
-    transport, inside = open_transport("aiomqtt"), MemoryBroker()
+    transport, inside = open_transport("auto"), MemoryBroker()
     put, take = anyio.create_memory_object_stream[Message](100)
     address = parse_broker_url(url)
     async with (

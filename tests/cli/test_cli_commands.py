@@ -150,7 +150,7 @@ def test_options_go_before_the_configuration_file_and_that_before_defaults(tmp_p
 
     settings = load_settings(file, broker="mqtt://127.0.0.1:2000")
 
-    assert (settings.broker, settings.namespace, settings.transport) == ("mqtt://127.0.0.1:2000", "ward", "aiomqtt")
+    assert (settings.broker, settings.namespace, settings.transport) == ("mqtt://127.0.0.1:2000", "ward", "auto")
 
 
 @pytest.mark.parametrize("text", ['brokr = "x"', "namespace = 3", "namespace = 'A B'", "[", "\xff"])

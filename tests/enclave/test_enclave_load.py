@@ -37,7 +37,12 @@ def test_who_would_start_too_late_is_told() -> None:
     busy = load(admitted=3, took_s=10)
 
     assert not busy.can_start_within(5)
-    assert busy.can_start_within(11)
+    assert busy.can_start_within(16)
+
+
+def test_who_might_just_start_in_time_is_told_as_well() -> None:
+    """An average is exceeded half of the time, and a late start helps nobody."""
+    assert not load(admitted=3, took_s=10).can_start_within(11)
 
 
 def test_more_than_may_wait_is_told() -> None:

@@ -213,7 +213,7 @@ class HostileCaller:
 @asynccontextmanager
 async def hostile_caller(broker: str, runtime_id: str) -> AsyncIterator[HostileCaller]:
     """Connect to a broker, and take what the runtime announces at its word: nothing here is at stake."""
-    transport, address, name = open_transport("aiomqtt"), parse_broker_url(broker), f"hostile-{os.urandom(4).hex()}"
+    transport, address, name = open_transport("auto"), parse_broker_url(broker), f"hostile-{os.urandom(4).hex()}"
     announced = attestation_topic(NAMESPACE, runtime_id)
     topics = ("enclaved/#", "victim/#")  # to hear also what ought not to be said there
     async with (

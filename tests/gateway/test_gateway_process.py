@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.abc
-import enclaved
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
 from brokers import LoopbackProcess, MosquittoServer, Server
-from enclaved.mqtt.transport import EPHEMERAL, Connection, Consumer, Delivery, Message, Publisher
-from enclaved.mqtt.transports import open_transport
 from enclaved.wire.frames import Answer, Invoke
 from gateway_enclave import FakeEnclave, answered
+from gateway_process import ENVIRONMENT, caller, enclave_at, gateway, take
 from gateway_world import ATTESTATION, REPLY, announce, lane, request
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(enclaved.__file__).parent.parent)}
-MAX_LINE = 1 << 20
 
 
 @pytest.fixture(params=["loopback", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
@@ -33,83 +25,6 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     server: Server = LoopbackProcess() if request.param == "loopback" else MosquittoServer(tmp_path)
     async with server:
         yield server
-
-
-class GatewayProcess:
-    """A gateway's process and the lines that it writes."""
-
-    def __init__(self, process: anyio.abc.Process) -> None:
-        assert process.stdout is not None
-        self.process = process
-        self._lines = BufferedByteReceiveStream(process.stdout)
-
-    async def event(self, name: str) -> dict[str, object]:
-        """Wait for an event of that name and return it."""
-        with anyio.fail_after(20):
-            while True:
-                event: dict[str, object] = json.loads(await self._lines.receive_until(b"\n", MAX_LINE))
-                if event["event"] == name:
-                    return event
-
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and return the exit code."""
-        self.process.send_signal(number)
-        with anyio.fail_after(10):
-            return await self.process.wait()
-
-
-@asynccontextmanager
-async def gateway(broker: Server, enclave: FakeEnclave) -> AsyncIterator[GatewayProcess]:
-    """Run a gateway's process; it is killed when left."""
-    command = [
-        sys.executable,
-        "-m",
-        "enclaved.gateway",
-        "--json",
-        f"--broker={broker.url}",
-        f"--link=unix:{enclave.path}",
-    ]
-    async with await anyio.open_process(command, stderr=None, env=ENVIRONMENT) as process:
-        try:
-            yield GatewayProcess(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-
-
-@asynccontextmanager
-async def caller(broker: Server, *topics: str) -> AsyncIterator[tuple[Publisher, Consumer]]:
-    """Connect as a caller that waits on these topics."""
-    transport = open_transport("aiomqtt")
-
-    def connection(client_id: str) -> Connection:
-        return Connection(address=broker.address, client_id=client_id)
-
-    async with (
-        transport.consume(connection("caller-c"), topics=topics, slots=64, session=EPHEMERAL) as consumer,
-        transport.publish(connection("caller-p")) as publisher,
-    ):
-        with anyio.fail_after(10):
-            await consumer.subscribed()
-        yield publisher, consumer
-
-
-async def take(consumer: Consumer) -> Message:
-    """Take the next delivery and acknowledge it."""
-    with anyio.fail_after(20):
-        delivery: Delivery = await anext(aiter(consumer))
-    delivery.acknowledge()
-    return delivery.message
-
-
-@asynccontextmanager
-async def enclave_at(folder: Path) -> AsyncIterator[FakeEnclave]:
-    """Run an enclave."""
-    enclave = FakeEnclave(folder / "link.sock", announce(lane("echo", slots=8)))
-    async with anyio.create_task_group() as group:
-        await group.start(enclave.run)
-        yield enclave
-        group.cancel_scope.cancel()
 
 
 async def test_a_gateway_serves_and_leaves_at_sigterm(tmp_path: Path, broker: Server) -> None:
@@ -158,6 +73,91 @@ async def test_a_killed_gateway_loses_no_invocation(tmp_path: Path, broker: Serv
             assert await second.end() == 0
 
     assert results == {b"c-sealed %d" % number for number in range(20)}
+
+
+async def test_a_backlog_of_before_the_start_waits_in_the_broker(tmp_path: Path, broker: Server) -> None:
+    """Sixteen MiB wait while no gateway runs; it takes what it has slots for, and answers all of it."""
+    count = 1000
+    payload = bytes(16 * 1024)
+    async with enclave_at(tmp_path) as enclave, caller(broker, REPLY) as (publisher, consumer):
+        async with gateway(broker, enclave) as first:
+            await first.event("serving")
+            grown_from = first.peak_kib()
+            await first.end(signal.SIGKILL)
+        async with anyio.create_task_group() as publishing:
+            for number in range(count):
+                publishing.start_soon(publisher.publish, request(payload + b"%08d" % number))
+        async with gateway(broker, enclave) as second:
+            results = set()
+            while len(results) < count:
+                results.add((await take(consumer)).payload)
+            grown_kib = second.peak_kib() - grown_from
+            assert await second.end() == 0
+
+    assert results == {b"result of %08d" % number for number in range(count)}
+    assert grown_kib < 8 * 1024
+
+
+async def test_a_slow_function_holds_up_no_other_on_real_connections(tmp_path: Path, broker: Server) -> None:
+    """More of its invocations wait than it has slots; the other function's are all answered before any of them."""
+    release = anyio.Event()
+
+    async def slow_reports(invoke: Invoke) -> Answer:
+        if b"slow" in invoke.message:
+            await release.wait()
+        return await answered(invoke)
+
+    slow = "enclaved/v1/demo/runtime/ward-1/function/report/invoke"
+    enclave = FakeEnclave(
+        tmp_path / "link.sock", announce(lane("echo", slots=2), lane("report", slots=2)), behaviour=slow_reports
+    )
+    async with anyio.create_task_group() as group, caller(broker, REPLY) as (publisher, consumer):
+        await group.start(enclave.run)
+        async with gateway(broker, enclave) as running:
+            await running.event("serving")
+            for number in range(6):
+                await publisher.publish(request(b"slow %03d" % number, topic=slow, function="report"))
+            for number in range(40):
+                await publisher.publish(request(b"fast %03d" % number))
+            first = [(await take(consumer)).payload for _ in range(40)]
+            handed_in = [message for message in enclave.invocations if b"slow" in message]
+            release.set()
+            rest = [(await take(consumer)).payload for _ in range(6)]
+            assert await running.end() == 0
+        group.cancel_scope.cancel()
+
+    assert first == [b"result of fast %03d" % number for number in range(40)]
+    assert rest == [b"result of slow %03d" % number for number in range(6)]
+    assert len(handed_in) == 2
+
+
+async def test_what_is_under_way_at_sigterm_is_answered_and_not_delivered_again(tmp_path: Path, broker: Server) -> None:
+    """The gateway stops taking, finishes, acknowledges, and leaves; the next one finds only what came later."""
+    release = anyio.Event()
+
+    async def wait_first(invoke: Invoke) -> Answer:
+        await release.wait()
+        return await answered(invoke)
+
+    async with enclave_at(tmp_path) as enclave, caller(broker, REPLY) as (publisher, consumer):
+        enclave.behaviour = wait_first
+        async with gateway(broker, enclave) as first:
+            await first.event("serving")
+            for number in range(3):
+                await publisher.publish(request(b"sealed %d" % number))
+            await enclave.until(lambda: len(enclave.invocations) == 3)
+            async with anyio.create_task_group() as ending:
+                ending.start_soon(first.end)
+                await publisher.publish(request(b"sealed 3"))
+                release.set()
+        before = {(await take(consumer)).correlation_data for _ in range(3)}
+        async with gateway(broker, enclave) as second:
+            await second.event("serving")
+            last = (await take(consumer)).correlation_data
+            assert await second.end() == 0
+
+    assert before | {last} == {b"c-sealed %d" % number for number in range(4)}
+    assert len(enclave.invocations) == 4
 
 
 async def test_a_broker_that_comes_back_is_served_again(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_the_unix_socket_is_the_users_own(tmp_path: Path) -> None:
     async with LoopbackBroker(port=None, unix=path):
         mode = stat.S_IMODE(path.stat().st_mode)
         connection = Connection(address=parse_broker_url(f"unix:{path}"), client_id="p")
-        async with open_transport("aiomqtt").publish(connection, first=FirstConnection.MUST_SUCCEED) as publisher:
+        async with open_transport("auto").publish(connection, first=FirstConnection.MUST_SUCCEED) as publisher:
             await publisher.publish(Message(topic="a", payload=b"x"))
 
     assert mode == 0o600

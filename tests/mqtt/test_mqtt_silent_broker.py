@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import anyio
 from anyio.abc import SocketStream
-from enclaved.mqtt.transport import Connection, ConnectionEvent, ConnectionState, FirstConnection, parse_broker_url
-from enclaved.mqtt.transports import TRANSPORTS, open_transport
+from enclaved.mqtt.transport import (
+    Connection,
+    ConnectionEvent,
+    ConnectionState,
+    FirstConnection,
+    Transport,
+    parse_broker_url,
+)
 
 _CONNACK_WAIT_S = 20  # the transport's own deadline for CONNACK is well below
 
@@ -15,7 +21,7 @@ async def _say_nothing(stream: SocketStream) -> None:
         await anyio.sleep_forever()
 
 
-async def test_a_silent_broker_is_a_failed_attempt_and_ends_nothing() -> None:
+async def test_a_silent_broker_is_a_failed_attempt_and_ends_nothing(transport: Transport) -> None:
     """The body of a publisher that keeps trying goes on; the observer is told, and the next attempt follows."""
     failed = anyio.Event()
 
@@ -29,7 +35,6 @@ async def test_a_silent_broker_is_a_failed_attempt_and_ends_nothing() -> None:
     went_on = False
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, _say_nothing)
-        transport = open_transport(next(iter(TRANSPORTS)))
         async with transport.publish(connection, first=FirstConnection.KEEP_TRYING, observer=observe):
             with anyio.fail_after(_CONNACK_WAIT_S):
                 await failed.wait()

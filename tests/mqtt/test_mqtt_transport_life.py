@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import anyio
 import pytest
 from brokers import Server
 from enclaved.errors import ConfigurationError, TransportError
+from enclaved.mqtt.loopback import LoopbackBroker
 from enclaved.mqtt.transport import (
     Connection,
     ConnectionState,
@@ -153,3 +155,19 @@ async def test_topics_that_are_none_are_a_configuration_error(
     with pytest.raises(ConfigurationError):
         async with transport.consume(as_client(server, "c"), topics=topics, slots=1):
             pytest.fail("entered")
+
+
+async def test_a_unix_socket_carries_it_too(transport: Transport, tmp_path: Path) -> None:
+    """Permissions on a path stand in for passwords there."""
+    path = tmp_path / "broker.sock"
+    async with LoopbackBroker(port=None, unix=path):
+        address = parse_broker_url(f"unix:{path}")
+        async with (
+            transport.consume(
+                Connection(address=address, client_id="c"), topics=["work/#"], slots=2, first=MUST
+            ) as consumer,
+            transport.publish(Connection(address=address, client_id="p"), first=MUST) as publisher,
+        ):
+            await publisher.publish(text("by path"))
+
+            assert payloads(await take(consumer, 1)) == ["by path"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -120,6 +121,33 @@ async def test_a_certificate_for_another_name_is_refused(transport: Transport, t
         with pytest.raises(TransportError):
             async with transport.publish(connection, first=MUST):
                 pytest.fail("entered")
+
+
+async def test_a_client_certificate_is_shown(transport: Transport, tmp_path: Path) -> None:
+    """A broker that wants one lets in who has it, and nobody else."""
+    certify(tmp_path, "127.0.0.1")
+    extra = (
+        f"certfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
+        f"cafile {tmp_path}/cert.pem\nrequire_certificate true"
+    )
+    async with MosquittoServer(tmp_path, extra=extra) as server:
+        address = parse_broker_url(f"mqtts://127.0.0.1:{server.port}")
+        root = tmp_path / "cert.pem"
+        shown = Connection(
+            address=address, client_id="p", tls=Tls(cafile=root, cert=root, certkey=tmp_path / "key.pem")
+        )
+        async with (
+            transport.consume(replace(shown, client_id="c"), topics=["a"], slots=1, first=MUST) as consumer,
+            transport.publish(shown, first=MUST) as publisher,
+        ):
+            await publisher.publish(Message(topic="a", payload=b"x" * 100_000))
+            with anyio.fail_after(10):
+                delivery = await anext(aiter(consumer))
+        with pytest.raises(TransportError):
+            async with transport.publish(Connection(address=address, client_id="q", tls=Tls(cafile=root)), first=MUST):
+                pytest.fail("entered")
+
+    assert delivery.message.payload == b"x" * 100_000
 
 
 async def test_a_root_that_cannot_be_read_is_a_configuration_error(transport: Transport, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from enclaved.caller.surroundings import Surroundings
 from enclaved.clock import unix_ms
 from enclaved.errors import EvidenceError, TransportError
 from enclaved.mqtt.transport import (
+    DEFAULT_TRANSPORT,
     EPHEMERAL,
     Connection,
     FirstConnection,
@@ -72,7 +73,7 @@ class Caller:
         policy: str | Path | Policy,
         key: str | Path | Ed25519PrivateKey | None = None,
         runtime: str | None = None,
-        transport: str | Transport = "aiomqtt",
+        transport: str | Transport = DEFAULT_TRANSPORT,
         username: str | None = None,
         password: str | None = None,
         tls: Tls | None = None,

@@ -25,6 +25,7 @@ from enclaved.caller.keys import read_recipient_key
 from enclaved.caller.surroundings import Surroundings
 from enclaved.errors import AppraisalError, EvidenceError, ProtocolError
 from enclaved.mqtt.transport import (
+    DEFAULT_TRANSPORT,
     DURABLE,
     EPHEMERAL,
     Connection,
@@ -86,7 +87,7 @@ class Recipient:
         policy: str | Path | Policy,
         as_of: Literal["receipt", "now"] = "receipt",
         client_id: str | None = None,
-        transport: str | Transport = "aiomqtt",
+        transport: str | Transport = DEFAULT_TRANSPORT,
         username: str | None = None,
         password: str | None = None,
         tls: Tls | None = None,

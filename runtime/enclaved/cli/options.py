@@ -38,7 +38,9 @@ _SHARED: dict[str, Any] = {
     "device": Annotated[
         _Text, typer.Option("--device", help="Attestation device: auto (hardware only) or a name [simulated].")
     ],
-    "transport": Annotated[_Text, typer.Option("--transport", help="How to speak MQTT [aiomqtt].")],
+    "transport": Annotated[
+        _Text, typer.Option("--transport", help="How to speak MQTT: auto, direct or aiomqtt [auto].")
+    ],
     "username": Annotated[_Text, typer.Option("--username", help="User name for the broker.")],
     "password_file": Annotated[_File, typer.Option("--password-file", metavar="FILE", help="File with its password.")],
     "cafile": Annotated[_File, typer.Option("--cafile", metavar="FILE", help="Roots to trust for the broker, PEM.")],

@@ -14,7 +14,7 @@ import msgspec
 from enclaved.clock import system_random
 from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.gateway.options import read_password
-from enclaved.mqtt.transport import Connection, Tls, parse_broker_url
+from enclaved.mqtt.transport import DEFAULT_TRANSPORT, Connection, Tls, parse_broker_url
 from enclaved.wire.topics import check_name
 
 __all__ = ["CONFIGURATION_NAME", "DEFAULT_BROKER", "Settings", "load_settings"]
@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     runtime_id: str | None = None
     link: str | None = None
     device: str = "simulated"  # `up` is for developing: what it shows is then marked SIMULATED
-    transport: str = "aiomqtt"
+    transport: str = DEFAULT_TRANSPORT
     username: str | None = None
     password_file: Path | None = None
     cafile: Path | None = None

@@ -25,6 +25,7 @@ from enclaved.wire.bundle import FunctionEntry
 __all__ = ["Dispatcher"]
 
 _LANE_SLOTS = 64  # a backlog belongs in the broker; what is handed in takes memory here
+_RESERVE_SLOTS = 16  # beyond those: so that what cannot start in time is still read, and refused early
 _FAULT = b"the sandbox failed; whether the function ran is not known"
 
 
@@ -47,8 +48,11 @@ class Dispatcher:
 
     @property
     def slots(self) -> int:
-        """How many invocations of one function the gateway may hand in at once."""
-        return min(_LANE_SLOTS, self._pool.processes + self._pool.waiting)
+        """How many invocations of one function the gateway may hand in at once.
+
+        Never more than may run or wait: one that can start in time is not refused for want of room.
+        """
+        return min(_LANE_SLOTS + _RESERVE_SLOTS, self._pool.processes + self._pool.waiting)
 
     async def start(self, registry: Registry) -> tuple[FunctionEntry, ...]:
         """Make the functions of an epoch ready.

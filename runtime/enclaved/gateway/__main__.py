@@ -18,7 +18,7 @@ from enclaved.gateway.entry import run_gateway
 from enclaved.gateway.events import GatewayEvent, GatewayObserver, ignore, to_json
 from enclaved.gateway.options import GatewayOptions, read_password
 from enclaved.gateway.parent import die_with_parent
-from enclaved.mqtt.transport import Tls, parse_broker_url
+from enclaved.mqtt.transport import DEFAULT_TRANSPORT, Tls, parse_broker_url
 
 __all__ = ["main"]
 
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", help="the broker (default: %(default)s)")
     add("--link", metavar="ADDRESS", required=True, help="the enclave: unix:PATH or vsock:CID:PORT")
-    add("--transport", metavar="NAME", default="aiomqtt", help="how to speak MQTT (default: %(default)s)")
+    add("--transport", metavar="NAME", default=DEFAULT_TRANSPORT, help="how to speak MQTT (default: %(default)s)")
     add("--username", metavar="NAME", help="as whom to connect to the broker")
     add("--password-file", metavar="FILE", type=Path, help="a file that holds the password")
     add("--cafile", metavar="FILE", type=Path, help="roots to trust instead of the system's, PEM")

@@ -35,13 +35,18 @@ Reply = Answer | Attested
 _Reply = TypeVar("_Reply", Answer, Attested)
 
 
+_ANSWER_S = 900.0
+_BATCH = 1 << 18  # bytes of frames that leave in one write: more than a socket takes at once gains nothing
+
+
 class _Waiting:
     """One request that is not answered yet."""
 
-    __slots__ = ("done", "reply", "wanted")
+    __slots__ = ("done", "reply", "since", "wanted")
 
-    def __init__(self, wanted: type[Reply]) -> None:
+    def __init__(self, wanted: type[Reply], *, since: float) -> None:
         self.wanted = wanted
+        self.since = since
         self.reply: Reply | None = None
         self.done = anyio.Event()
 
@@ -52,10 +57,14 @@ class Exchange:
     Args:
         stream: the connection; it is closed when `run` ends.
         on_announce: told of each announcement; an error that it raises ends the connection.
+        answer_s: how long an answer may take; one that takes longer ends the connection.
     """
 
-    def __init__(self, stream: LinkStream, *, on_announce: Callable[[Announce], None]) -> None:
+    def __init__(
+        self, stream: LinkStream, *, on_announce: Callable[[Announce], None], answer_s: float = _ANSWER_S
+    ) -> None:
         self._stream = stream
+        self._answer_s = answer_s
         self._on_announce = on_announce
         self._waiting: dict[int, _Waiting] = {}
         self._highest = 0
@@ -89,6 +98,7 @@ class Exchange:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._watched, self._send_all, name="link: send")
                     group.start_soon(self._watched, self._receive_all, name="link: receive")
+                    group.start_soon(self._watched, self._end_when_overdue, name="link: overdue")
                     await self._greet(handshake_s)
                     ready()
         finally:
@@ -105,7 +115,7 @@ class Exchange:
         Raises:
             LinkError: the connection was lost first.
         """
-        waiting = _Waiting(wanted)
+        waiting = _Waiting(wanted, since=anyio.current_time())
         self._waiting[request.id] = waiting
         self._highest = max(self._highest, request.id)
         try:
@@ -124,7 +134,7 @@ class Exchange:
         self._failure = self._failure or error
         self._scope.cancel()
 
-    async def _watched(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _watched(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do a part of the work; its error is the connection's, and ends the other part as well."""
         try:
             await work()
@@ -140,7 +150,31 @@ class Exchange:
 
     async def _send_all(self) -> None:
         async for frame in self._to_send:
-            await self._stream.send(frame)
+            await self._stream.send(self._batch(frame))
+
+    def _batch(self, first: bytes) -> bytes:
+        """Return a frame and those whose senders wait behind it: a write costs more than what it carries."""
+        frames, size = [first], len(first)
+        while size < _BATCH:
+            try:
+                frame = self._to_send.receive_nowait()
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                break
+            frames.append(frame)
+            size += len(frame)
+        return b"".join(frames) if len(frames) > 1 else first
+
+    async def _end_when_overdue(self) -> NoReturn:
+        """Watch the oldest request: one clock for all of them, where one for each would cost as much as asking.
+
+        A request that comes while nothing is under way is found overdue after twice the time, at the latest.
+        """
+        while True:
+            oldest = next(iter(self._waiting.values()), None)
+            left = self._answer_s if oldest is None else oldest.since + self._answer_s - anyio.current_time()
+            if left <= 0:
+                raise LinkError("an answer is overdue")
+            await anyio.sleep(left)
 
     async def _receive_all(self) -> None:
         reader = FrameReader()

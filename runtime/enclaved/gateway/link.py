@@ -124,7 +124,7 @@ class Link:
                 stream = await self._dial()
         except TimeoutError as error:
             raise LinkError("no connection in time") from error
-        exchange = Exchange(stream, on_announce=self._take_announce)
+        exchange = Exchange(stream, on_announce=self._take_announce, answer_s=self._deadlines.answer_s)
 
         def ready() -> None:
             self._counters.add(Counter.LINK_CONNECTED)
@@ -140,10 +140,7 @@ class Link:
             if exchange.ended:
                 continue  # between two connections: the latest is a lost one
             try:
-                with anyio.fail_after(self._deadlines.answer_s):
-                    return await exchange.request(request, wanted)
-            except TimeoutError:
-                exchange.fail(LinkError("an answer is overdue"))
+                return await exchange.request(request, wanted)
             except LinkError:
                 _log.debug("request waits for the next link: id=%d", request.id)
             self._counters.add(Counter.RESENT)

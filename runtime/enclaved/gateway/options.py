@@ -8,7 +8,7 @@ from pathlib import Path
 from enclaved.errors import ConfigurationError
 from enclaved.gateway.address import LinkAddress
 from enclaved.gateway.link import LinkDeadlines
-from enclaved.mqtt.transport import BrokerAddress, Connection, Tls
+from enclaved.mqtt.transport import DEFAULT_TRANSPORT, BrokerAddress, Connection, Tls
 
 __all__ = ["GatewayOptions", "read_password"]
 
@@ -33,7 +33,7 @@ class GatewayOptions:
 
     broker: BrokerAddress
     link: LinkAddress
-    transport: str = "aiomqtt"
+    transport: str = DEFAULT_TRANSPORT
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None

@@ -80,6 +80,7 @@ def _client(connection: Connection, tls: ssl.SSLContext | None, opening: Opening
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = opening.session_expiry_s
     properties.ReceiveMaximum = opening.receive_maximum
+    properties.MaximumPacketSize = connection.packet_bytes
     unix = address.scheme is Scheme.UNIX
     return aiomqtt.Client(
         address.path if unix else address.host,

@@ -69,12 +69,10 @@ class _Consumer:
         return self
 
     async def __anext__(self) -> Delivery:
-        while True:
-            self._something = anyio.Event()
-            delivery = self._arrivals.hand_out()
-            if delivery is not None:
-                return delivery
-            await self._something.wait()
+        while (delivery := self._arrivals.hand_out()) is None:
+            something = self._something = anyio.Event()
+            await something.wait()
+        return delivery
 
     async def subscribed(self) -> None:
         """Wait until the broker has granted every topic on the present connection."""
@@ -109,7 +107,8 @@ class _Consumer:
                 self._subscribed = anyio.Event()
 
     def _wake(self) -> None:
-        self._something.set()
+        if not self._something.is_set():
+            self._something.set()
 
 
 def _check(topics: Sequence[str], slots: int) -> None:

@@ -56,15 +56,17 @@ class Opening:
 
 
 class Link(Protocol):
-    """One open connection.
+    """One open connection."""
 
-    Attributes:
-        session_present: the broker still had the session.
-        receive_maximum: how many unacknowledged publishes the broker takes (CONNACK).
-    """
+    @property
+    def session_present(self) -> bool:
+        """Whether the broker still had the session."""
+        ...
 
-    session_present: bool
-    receive_maximum: int
+    @property
+    def receive_maximum(self) -> int:
+        """How many unacknowledged publishes the broker takes (CONNACK)."""
+        ...
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe at QoS 1, with the publisher's retain flag kept.

@@ -29,6 +29,10 @@ OpenLink = Callable[[Connection, ssl.SSLContext | None, Opening], AbstractAsyncC
 """Opens one connection with some library; see `enclaved.mqtt.link.Dial`."""
 
 
+def _check_nothing(connection: Connection) -> None:
+    """Every connection will do."""
+
+
 class LinkTransport:
     """`Transport` on one library's links.
 
@@ -36,9 +40,25 @@ class LinkTransport:
         name: as configuration names it.
     """
 
-    def __init__(self, name: str, open_link: OpenLink, *, random: RandomBytes) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_link: OpenLink,
+        *,
+        random: RandomBytes,
+        check: Callable[[Connection], None] = _check_nothing,
+    ) -> None:
+        """Make a transport.
+
+        Args:
+            name: as configuration names it.
+            open_link: opens one connection.
+            random: for jitter.
+            check: raises `ConfigurationError` on a connection that this library cannot make.
+        """
         self.name = name
         self._open_link = open_link
+        self._check = check
         self._random = random
 
     @asynccontextmanager
@@ -53,6 +73,7 @@ class LinkTransport:
         observer: Observer = ignore_events,
     ) -> AsyncIterator[Consumer]:
         """Open a consuming connection; see `Transport.consume`."""
+        self._check(connection)
         async with consume_by(
             partial(self._open_link, connection, await tls_context(connection)),
             client_id=connection.client_id,
@@ -75,6 +96,7 @@ class LinkTransport:
         observer: Observer = ignore_events,
     ) -> AsyncIterator[Publisher]:
         """Open a publishing connection; see `Transport.publish`."""
+        self._check(connection)
         async with publish_by(
             partial(self._open_link, connection, await tls_context(connection)),
             client_id=connection.client_id,

@@ -10,6 +10,7 @@ subscriptions, wills, and MQTT 5 flow control. Rules lie in `enclaved.mqtt.broke
 here are only sockets, time and the command line:
 
     python -m enclaved.mqtt.loopback --port 1883 [--host ADDRESS] [--unix PATH] [--record FILE]
+                                     [--adversary SCRIPT --seed N]
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ import anyio.abc
 
 from enclaved.clock import Clock, RandomBytes, SystemClock, system_random
 from enclaved.errors import ConfigurationError
+from enclaved.mqtt.broker.adversary import Adversary
 from enclaved.mqtt.broker.client_socket import ClientSocket
 from enclaved.mqtt.broker.limits import BrokerLimits
 from enclaved.mqtt.broker.publication import Interceptor, Publication, route_unchanged
 from enclaved.mqtt.broker.recording import Recorder
 from enclaved.mqtt.broker.router import Router
+from enclaved.mqtt.broker.script import parse_script
 from enclaved.mqtt.packet_fields import ReasonCode
 
 __all__ = ["LoopbackBroker", "main"]
@@ -262,32 +265,64 @@ def _check_loopback(host: str) -> None:
         )
 
 
-async def _run(options: argparse.Namespace, record: BinaryIO | None) -> None:
+async def _run(options: argparse.Namespace, record: BinaryIO | None, adversary: Adversary | None) -> None:
     """Serve until a signal arrives."""
+    broker = LoopbackBroker(
+        host=options.host,
+        port=options.port,
+        unix=options.unix,
+        record=record,
+        interceptor=adversary or route_unchanged,
+    )
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with LoopbackBroker(host=options.host, port=options.port, unix=options.unix, record=record) as broker:
-            sys.stdout.write(json.dumps({"event": "ready", "port": broker.port}) + "\n")
-            sys.stdout.flush()
+        async with broker:
+            _tell({"event": "ready", "port": broker.port})
             async for _ in signals:
-                return
+                break
+    if adversary is not None:
+        _tell({"event": "adversary", "repeat": str(adversary), "counts": adversary.counts})
+
+
+def _adversary(options: argparse.Namespace) -> Adversary | None:
+    """Return what the options call for, and say how to repeat it.
+
+    Raises:
+        ConfigurationError: the script is none.
+    """
+    if options.adversary is None:
+        return None
+    adversary = Adversary(parse_script(options.adversary), seed=options.seed)
+    _log.warning("development broker: hostile on demand, %s", adversary)
+    return adversary
+
+
+def _tell(event: dict[str, object]) -> None:
+    try:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _log.debug("development broker: nobody reads its events")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the development broker as a process, until SIGTERM or SIGINT.
 
-    Prints one line when it listens: `{"event": "ready", "port": N}`.
+    Prints one line when it listens: `{"event": "ready", "port": N}`. A hostile one prints what
+    it did when it stops, and with which options it would do so again.
     """
     parser = argparse.ArgumentParser(prog="enclaved.mqtt.loopback", description="MQTT 5 development broker.")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=1883, help="TCP port; 0 takes a free one")
     parser.add_argument("--unix", type=Path, help="listen on this Unix socket as well")
     parser.add_argument("--record", type=Path, help="write every byte that passes to this file")
+    parser.add_argument("--adversary", metavar="SCRIPT", help="be hostile, such as drop=0.02,forge=0.01,delay=0.1")
+    parser.add_argument("--seed", type=int, default=0, help="of the adversary's chances")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     with ExitStack() as exit_stack:
         try:
             record = exit_stack.enter_context(options.record.open("wb")) if options.record else None
-            anyio.run(_run, options, record)
+            anyio.run(_run, options, record, _adversary(options))
         except (ConfigurationError, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 2

@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 from enclaved.errors import ProtocolError
-from enclaved.mqtt.topic_filters import check_topic_name
 
-__all__ = ["Fields", "PacketError", "ReasonCode", "read_variable_integer"]
+__all__ = ["Fields", "PacketError", "ReasonCode", "check_topic", "read_variable_integer"]
 
 _MAX_VARIABLE_BYTES = 4
 
@@ -47,7 +46,7 @@ class PacketError(ProtocolError):
         self.reason_code = reason_code
 
 
-def read_variable_integer(data: memoryview | bytearray, at: int, end: int, *, what: str) -> tuple[int, int] | None:
+def read_variable_integer(data: bytes | bytearray, at: int, end: int, *, what: str) -> tuple[int, int] | None:
     """Read a variable byte integer (section 1.5.5).
 
     Returns:
@@ -69,29 +68,62 @@ def read_variable_integer(data: memoryview | bytearray, at: int, end: int, *, wh
     raise PacketError(what, "is longer than four bytes", reason_code=ReasonCode.MALFORMED_PACKET)
 
 
+def check_topic(name: str, what: str) -> None:
+    """Check that text which was read from a packet is a topic name.
+
+    Raises:
+        PacketError: it is empty or holds a wildcard.
+    """
+    if not name or "+" in name or "#" in name:
+        reason = "holds a wildcard" if name else "is empty"
+        raise PacketError(what, reason, reason_code=ReasonCode.TOPIC_NAME_INVALID)
+
+
 class Fields:
     """A place in a packet's body that moves forward, field by field, and never past its end."""
 
     __slots__ = ("_at", "_data", "_end")
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: bytes, *, start: int = 0, end: int | None = None) -> None:
+        """Begin.
+
+        Args:
+            data: the packet; it is never copied, so a large payload costs nothing here.
+            start: where the fields begin.
+            end: where they end; by default, with the data.
+        """
         self._data = data
-        self._at = 0
-        self._end = len(data)
+        self._at = start
+        self._end = len(data) if end is None else end
 
     @property
     def left(self) -> int:
         """How many bytes are left."""
         return self._end - self._at
 
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._at >= self._end
+
+    # Every message passes here, and a call costs as much as what it does: so these do not call `_take`.
+
     def byte(self, what: str) -> int:
         """Read one byte."""
-        return self._data[self._take(1, what)]
+        at = self._at
+        if at >= self._end:
+            raise _cut_off(what)
+        self._at = at + 1
+        return self._data[at]
 
     def uint16(self, what: str) -> int:
         """Read a two-byte integer."""
-        at = self._take(2, what)
-        return self._data[at] << 8 | self._data[at + 1]
+        at = self._at
+        if at + 2 > self._end:
+            raise _cut_off(what)
+        self._at = at + 2
+        data = self._data
+        return data[at] << 8 | data[at + 1]
 
     def uint32(self, what: str) -> int:
         """Read a four-byte integer."""
@@ -100,27 +132,44 @@ class Fields:
 
     def variable_integer(self, what: str) -> int:
         """Read a variable byte integer."""
+        at = self._at
+        if at < self._end and self._data[at] < 0x80:  # nearly always one byte
+            self._at = at + 1
+            return self._data[at]
         read = read_variable_integer(self._data, self._at, self._end, what=what)
         if read is None:
-            raise PacketError(what, "is cut off", reason_code=ReasonCode.MALFORMED_PACKET)
+            raise _cut_off(what)
         value, self._at = read
         return value
 
     def binary(self, what: str) -> None:
         """Step over binary data with its two-byte length."""
-        self._take(self.uint16(what), what)
+        end = self.uint16(what) + self._at
+        if end > self._end:
+            raise _cut_off(what)
+        self._at = end
 
     def text(self, what: str) -> str:
         """Read a UTF-8 string; surrogates and NUL are refused (section 1.5.4)."""
         size = self.uint16(what)
-        at = self._take(size, what)
+        at = self._at
+        end = at + size
+        if end > self._end:
+            raise _cut_off(what)
+        self._at = end
+        raw = self._data[at:end]
+        if 0 in raw:
+            raise PacketError(what, "holds NUL", reason_code=ReasonCode.MALFORMED_PACKET)
         try:
-            text = str(self._data[at : at + size], "utf-8")
+            return raw.decode()
         except UnicodeDecodeError as error:
             raise PacketError(what, "is not UTF-8", reason_code=ReasonCode.MALFORMED_PACKET) from error
-        if "\0" in text:
-            raise PacketError(what, "holds NUL", reason_code=ReasonCode.MALFORMED_PACKET)
-        return text
+
+    def topic(self, what: str) -> str:
+        """Read a topic name: text that is not empty and holds no wildcard (section 4.7.1)."""
+        name = self.text(what)
+        check_topic(name, what)
+        return name
 
     def packet_id(self) -> int:
         """Read a packet identifier, which is never 0 (section 2.2.1)."""
@@ -132,26 +181,21 @@ class Fields:
     def part(self, size: int, what: str) -> Fields:
         """Read the next `size` bytes as fields of their own."""
         at = self._take(size, what)
-        return Fields(self._data[at : at + size])
+        return Fields(self._data, start=at, end=at + size)
 
     def finish(self) -> None:
         """Check that nothing is left over."""
         if self.left:
             raise PacketError("packet", "goes on after its end", reason_code=ReasonCode.MALFORMED_PACKET)
 
-    @staticmethod
-    def check_topic(name: str, what: str) -> None:
-        """Check a topic name."""
-        try:
-            check_topic_name(name, what=what)
-        except ProtocolError as error:
-            code = ReasonCode.TOPIC_NAME_INVALID
-            raise PacketError(what, error.reason, reason_code=code) from error
-
     def _take(self, size: int, what: str) -> int:
         """Move past `size` bytes and return where they begin."""
         at = self._at
         if size > self._end - at:
-            raise PacketError(what, "is cut off", reason_code=ReasonCode.MALFORMED_PACKET)
+            raise _cut_off(what)
         self._at = at + size
         return at
+
+
+def _cut_off(what: str) -> PacketError:
+    return PacketError(what, "is cut off", reason_code=ReasonCode.MALFORMED_PACKET)

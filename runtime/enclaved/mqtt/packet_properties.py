@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from collections.abc import Set as AbstractSet
+from enum import IntEnum, auto
 
 from enclaved.mqtt.packet_fields import Fields, PacketError, ReasonCode
 
 __all__ = ["Place", "walk_properties"]
 
 
-class Place(Enum):
+class Place(IntEnum):
     """Where properties stand: a kind of packet, or the will inside CONNECT."""
 
     CONNECT = auto()
@@ -25,7 +26,7 @@ class Place(Enum):
     AUTH = auto()
 
 
-def walk_properties(fields: Fields, place: Place) -> frozenset[int]:
+def walk_properties(fields: Fields, place: Place) -> AbstractSet[int]:
     """Walk a packet's properties and return which there are.
 
     Raises:
@@ -33,11 +34,11 @@ def walk_properties(fields: Fields, place: Place) -> frozenset[int]:
     """
     size = fields.variable_integer("property length")
     if not size:
-        return frozenset()
+        return _NONE
     properties = fields.part(size, "properties")
     allowed = _BY_PLACE[place]
     found: set[int] = set()
-    while properties.left:
+    while not properties.at_end:
         identifier = properties.byte("property")
         walk = allowed.get(identifier)
         if walk is None:
@@ -46,7 +47,7 @@ def walk_properties(fields: Fields, place: Place) -> frozenset[int]:
             raise PacketError("property", "is given twice", reason_code=ReasonCode.PROTOCOL_ERROR)
         found.add(identifier)
         walk(properties)
-    return frozenset(found)
+    return found
 
 
 def _may_repeat(identifier: int, place: Place) -> bool:
@@ -96,7 +97,7 @@ def _binary(fields: Fields) -> None:
 
 
 def _response_topic(fields: Fields) -> None:
-    fields.check_topic(fields.text("response topic"), "response topic")
+    fields.topic("response topic")
 
 
 def _pair(fields: Fields) -> None:
@@ -104,6 +105,7 @@ def _pair(fields: Fields) -> None:
     fields.text("user property")
 
 
+_NONE: frozenset[int] = frozenset()
 _USER, _SUBSCRIPTION = 38, 11
 _MESSAGE = frozenset({Place.PUBLISH, Place.WILL})
 _OPENING = frozenset({Place.CONNECT, Place.CONNACK})

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from enclaved.errors import ProtocolError
-from enclaved.mqtt.packet_fields import Fields, PacketError, ReasonCode
+from enclaved.mqtt.packet_fields import Fields, PacketError, ReasonCode, check_topic
 from enclaved.mqtt.packet_properties import Place, walk_properties
 from enclaved.mqtt.topic_filters import parse_topic_filter
 
@@ -23,23 +23,24 @@ _PROTOCOL_NAME = "MQTT"
 _VERSION = 5
 
 
-def walk_packet(first: int, body: memoryview) -> None:
+def walk_packet(data: bytes, *, header: int) -> None:
     """Check that a packet is well formed.
 
     Args:
-        first: the first byte of its fixed header (type and flags).
-        body: everything after its remaining length, and nothing more.
+        data: the packet, and nothing more.
+        header: how many bytes its fixed header has, remaining length included.
 
     Raises:
         PacketError: it is not.
     """
+    first = data[0]
     kind, flags = first >> 4, first & 0x0F
     if kind == 0:
         raise PacketError("packet type", "is reserved", reason_code=ReasonCode.MALFORMED_PACKET)
     wanted = _FLAGS.get(kind)
     if wanted is not None and flags != wanted:
         raise PacketError("packet flags", "are reserved", reason_code=ReasonCode.MALFORMED_PACKET)
-    fields = Fields(body)
+    fields = Fields(data, start=header)
     if kind == _PUBLISH:
         _walk_publish(fields, flags)
     else:
@@ -53,7 +54,7 @@ def _walk_publish(fields: Fields, flags: int) -> None:
         raise PacketError("publish flags", "contradict each other", reason_code=ReasonCode.MALFORMED_PACKET)
     topic = fields.text("topic")
     if topic:
-        fields.check_topic(topic, "topic")
+        check_topic(topic, "topic")
     if qos:
         fields.packet_id()
     found = walk_properties(fields, Place.PUBLISH)
@@ -76,7 +77,7 @@ def _walk_connect(fields: Fields) -> None:
     fields.text("client id")
     if will:
         walk_properties(fields, Place.WILL)
-        fields.check_topic(fields.text("will topic"), "will topic")
+        fields.topic("will topic")
         fields.binary("will payload")
     if flags & 0x80:
         fields.text("user name")

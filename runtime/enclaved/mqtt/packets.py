@@ -70,7 +70,9 @@ __all__ = [
     "UnsubscribePacket",
     "Will",
     "build_packet",
+    "encode_acknowledgement",
     "encode_packet",
+    "encode_unwalked",
 ]
 
 _P = ParamSpec("_P")
@@ -90,7 +92,8 @@ class PacketReader:
 
     def __init__(self, *, max_packet_size: int) -> None:
         self._max_packet_size = max_packet_size
-        self._buffer = bytearray()
+        # The chunk as it came while it holds whole packets; a buffer only for one that is cut off.
+        self._source: bytes | bytearray = b""
         self._start = 0  # where the next packet begins
         self._wanted = 2  # bytes from there without which looking again is useless
         self._error: PacketError | None = None
@@ -103,10 +106,16 @@ class PacketReader:
         """
         if self._error is not None:
             raise self._error
-        if self._start:
-            del self._buffer[: self._start]
-            self._start = 0
-        self._buffer += data
+        source = self._source
+        if self._start == len(source):
+            self._source = data
+        elif isinstance(source, bytearray):
+            del source[: self._start]
+            source += data
+        else:
+            self._source = bytearray(source[self._start :])
+            self._source += data
+        self._start = 0
 
     def next_packet(self) -> Packet | None:
         """Return the next packet, or None until more bytes arrive.
@@ -116,40 +125,46 @@ class PacketReader:
         """
         if self._error is not None:
             raise self._error
+        if len(self._source) - self._start < self._wanted:
+            return None
         try:
             return self._cut()
         except PacketError as error:
             self._error = error
-            self._buffer.clear()
+            self._source = b""
             self._start = 0
             raise
 
     def _cut(self) -> Packet | None:
-        if len(self._buffer) - self._start < self._wanted:
-            return None
-        header = read_variable_integer(self._buffer, self._start + 1, len(self._buffer), what="remaining length")
-        if header is None:
-            return None
-        remaining, body = header
-        size = body - self._start + remaining
-        if size > self._max_packet_size:
+        source, start = self._source, self._start
+        if source[start + 1] < 0x80:
+            remaining, body = source[start + 1], start + 2
+        else:
+            header = read_variable_integer(source, start + 1, len(source), what="remaining length")
+            if header is None:
+                return None
+            remaining, body = header
+        end = body + remaining
+        if end - start > self._max_packet_size:
             raise PacketError("packet", "is too large", reason_code=ReasonCode.PACKET_TOO_LARGE)
-        if len(self._buffer) < body + remaining:
-            self._wanted = size
+        if len(source) < end:
+            self._wanted = end - start
             return None
-        with memoryview(self._buffer) as view:
-            data = bytes(view[self._start : body + remaining])  # a copy: a view kept alive would lock the buffer
-        packet = _parse(data, header=body - self._start)
-        self._start, self._wanted = body + remaining, 2
+        if isinstance(source, bytes):
+            data = source[start:end]
+        else:
+            with memoryview(source) as view:
+                data = bytes(view[start:end])  # a copy: a view kept alive would lock the buffer
+        packet = _parse(data, header=body - start)
+        self._start, self._wanted = end, 2
         return packet
 
 
 def _parse(data: bytes, *, header: int) -> Packet:
     """Walk one packet, whose fixed header is `header` bytes long, then let the codec read it."""
-    view = memoryview(data)
-    walk_packet(data[0], view[header:])
+    walk_packet(data, header=header)
     try:
-        packet, size = mqtt5.read(view)
+        packet, size = mqtt5.read(memoryview(data))
     except BaseException as error:  # a PanicException is no Exception
         raise _refusal(error, "is refused by the codec") from error
     if size != len(data):
@@ -175,16 +190,29 @@ def encode_packet(packet: Packet) -> bytes:
     Raises:
         PacketError: it would not be well formed.
     """
+    data = encode_unwalked(packet)
+    header = read_variable_integer(data, 1, len(data), what="remaining length")
+    if header is None or header[1] + header[0] != len(data):
+        raise PacketError("packet", "has a wrong length", reason_code=ReasonCode.MALFORMED_PACKET)
+    walk_packet(data, header=header[1])
+    return data
+
+
+def encode_unwalked(packet: Packet) -> bytes:
+    """Write a packet whose parts were checked before it was built; what no packet can hold is still refused.
+
+    Raises:
+        PacketError: the codec cannot write it.
+    """
     try:
-        data = packet.write()
+        return packet.write()
     except BaseException as error:  # a PanicException is no Exception
         raise _refusal(error, "cannot be written") from error
-    view = memoryview(data)
-    header = read_variable_integer(view, 1, len(view), what="remaining length")
-    if header is None or header[1] + header[0] != len(view):
-        raise PacketError("packet", "has a wrong length", reason_code=ReasonCode.MALFORMED_PACKET)
-    walk_packet(data[0], view[header[1] :])
-    return data
+
+
+def encode_acknowledgement(packet_id: int) -> bytes:
+    """Return a PUBACK that says success, in its shortest form (section 3.4.2.1)."""
+    return b"\x40\x02" + packet_id.to_bytes(2, "big")
 
 
 def _refusal(error: BaseException, reason: str) -> PacketError:

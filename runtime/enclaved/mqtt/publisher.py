@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 
 from enclaved.clock import RandomBytes
-from enclaved.errors import ConfigurationError, TransportError
+from enclaved.errors import ConfigurationError, ProtocolError, TransportError
 from enclaved.mqtt.link import Dial, Link, LinkLostError, Opening, Received
 from enclaved.mqtt.message_rules import check_message
 from enclaved.mqtt.reconnection import Reconnection, run_beside
@@ -95,7 +95,7 @@ class _Flight:
     def __init__(self, link: Link, window: int) -> None:
         self.closed = False
         self._link = link
-        self._places = anyio.Semaphore(window)
+        self._places = anyio.Semaphore(window, fast_acquire=True)
         self._pending: set[_Answer] = set()
 
     async def publish(self, message: Message) -> int | None:
@@ -117,7 +117,7 @@ class _Flight:
         except LinkLostError:
             self.close()
             return None
-        except TransportError:
+        except (TransportError, ProtocolError):
             self._pending.discard(answer)
             self._places.release()
             raise

@@ -28,6 +28,7 @@ def _load(tls: Tls) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=tls.cafile)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError("cafile", f"cannot be loaded: {error}", remedy="Give a PEM file of roots") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # 1.3 wherever the broker can
     if tls.cert is not None:
         try:
             context.load_cert_chain(tls.cert, tls.certkey)

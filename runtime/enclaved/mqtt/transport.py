@@ -22,12 +22,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from enclaved.errors import ConfigurationError
 from enclaved.mqtt.addresses import BrokerAddress, Scheme, parse_broker_url
 
 __all__ = [
+    "DEFAULT_TRANSPORT",
     "DURABLE",
     "EPHEMERAL",
     "BrokerAddress",
@@ -49,9 +50,14 @@ __all__ = [
     "parse_broker_url",
 ]
 
+DEFAULT_TRANSPORT: Final = "auto"
+"""The name of what is used where nobody names one: the table's choice by the broker's address."""
+
 _MAX_STRING = 65_535  # MQTT 5.0, section 1.5.4
 _MAX_KEEP_ALIVE_S = 65_535  # MQTT 5.0, section 3.1.2.10
 _DAY_S = 86_400
+_MIB = 1 << 20
+_LEAST_PACKET, _MOST_PACKET = 1024, 268_435_460
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,8 @@ class Connection:
         password: the password itself, read from a file by the caller; never logged.
         tls: TLS options; None is the system's roots. Only with `mqtts` and `wss`.
         keep_alive_s: seconds between signs of life.
+        packet_bytes: the largest packet that we take (section 3.1.2.11.4): a broker drops
+            what is larger.
     """
 
     address: BrokerAddress
@@ -92,6 +100,7 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
     keep_alive_s: int = 30
+    packet_bytes: int = 8 * _MIB
 
     def __post_init__(self) -> None:
         if not 0 < len(self.client_id.encode()) <= _MAX_STRING or "\0" in self.client_id:
@@ -104,6 +113,8 @@ class Connection:
             raise ConfigurationError("password", "is given without a user name", remedy="Give the user name too")
         if not 0 < self.keep_alive_s <= _MAX_KEEP_ALIVE_S:
             raise ConfigurationError("keep_alive", "is not from 1 to 65535 seconds", remedy="Leave it at 30")
+        if not _LEAST_PACKET <= self.packet_bytes <= _MOST_PACKET:
+            raise ConfigurationError("packet_bytes", "is not from 1024 to 268435460", remedy="Leave it at 8 MiB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,17 @@ from collections.abc import Callable
 
 from enclaved.errors import ConfigurationError
 from enclaved.mqtt.aiomqtt_transport import aiomqtt_transport
+from enclaved.mqtt.auto_transport import AutoTransport
+from enclaved.mqtt.direct_transport import direct_transport
 from enclaved.mqtt.transport import Transport
 
 __all__ = ["TRANSPORTS", "open_transport"]
 
-TRANSPORTS: dict[str, Callable[[], Transport]] = {"aiomqtt": aiomqtt_transport}
+TRANSPORTS: dict[str, Callable[[], Transport]] = {
+    "aiomqtt": aiomqtt_transport,
+    "auto": AutoTransport,
+    "direct": direct_transport,
+}
 """By the name that configuration uses."""
 
 
