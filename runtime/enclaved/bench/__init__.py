@@ -1,0 +1,1 @@
+"""Measuring the runtime: what its parts cost on this machine."""
