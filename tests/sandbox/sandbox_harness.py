@@ -187,6 +187,9 @@ async def open_sandbox(
     async with anyio.create_task_group() as tasks:
         await tasks.start(launcher.listen)
         engine = PythonEngine(launcher=launcher, tasks=tasks, clock=SystemClock(), size=size, layers=layers)
-        yield Sandbox(engine=engine, launcher=launcher, folder=folder)
-        await engine.aclose()
-        await launcher.aclose()
+        try:
+            yield Sandbox(engine=engine, launcher=launcher, folder=folder)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await engine.aclose()
+                await launcher.aclose()

@@ -14,7 +14,7 @@ __all__ = ["ENVIRONMENT", "command"]
 ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
     "TZ": "UTC",
-    "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MiB of the address space that a function is allowed
+    "MALLOC_ARENA_MAX": "1",  # each further one reserves 64 MiB of the address space that a function is allowed
     "OMP_NUM_THREADS": "1",  # a zygote with threads of its own cannot be forked safely
 }
 """The whole environment that a launcher, a zygote and a function see."""

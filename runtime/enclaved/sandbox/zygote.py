@@ -13,7 +13,9 @@ import gc
 import os
 import socket
 import sys
+import threading
 from importlib import import_module
+from typing import Final
 
 from enclaved.errors import SandboxError
 from enclaved.sandbox.address_space import address_space
@@ -30,7 +32,10 @@ from enclaved.sandbox.runner import serve
 
 __all__ = ["main"]
 
-_BROKEN: int = 70  # EX_SOFTWARE: a worker ended outside the function's code
+_THREAD_STACK: Final = (
+    2 * 1024 * 1024
+)  # the usual 8 MiB each would use up a function's address space with a few threads
+_BROKEN: Final = 70  # EX_SOFTWARE: a worker ended outside the function's code
 
 
 def main(parent: int) -> None:
@@ -68,6 +73,7 @@ def _prepare(assignment: Assignment, parent: int) -> Confinement:
     prove_surroundings(assignment.layers, user=assignment.user)
     for library in assignment.preload:
         import_module(library)
+    threading.stack_size(_THREAD_STACK)
     faulthandler.enable(all_threads=False)  # after a crash in C, a worker's log says where in Python it was
     filters = assemble_filters()
     confinement = Confinement(
