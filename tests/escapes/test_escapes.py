@@ -48,7 +48,7 @@ def test_what_others_may_write_is_as_it_was(world: str) -> None:
 
 @cache
 def unprotected() -> dict[str, Any]:
-    """Let every attack be tried without any layer."""
+    """Let every attack be tried without any layer, never as root: what succeeds would be done to this machine."""
     if reason := unavailable("user"):
         pytest.skip(reason)
     results: dict[str, Any] = follow("user", [{"attacks": ATTACKS, "layers": []}])["orders"][0]["results"]

@@ -33,5 +33,9 @@ def first_that_works(attempt, things):
 
 
 def other_processes(targets):
-    """Return ids that may be of other processes: the enclave's, a bystander's, the parent, and all small ones."""
-    return sorted({targets["victim"], targets["enclave"], os.getppid(), *range(1, 60)} - {os.getpid(), 0})
+    """Return ids that may be of other processes: a bystander's, the enclave's, the parent's, and all small ones.
+
+    The bystander comes first: where an attack succeeds, because layers are off, it is the one that is hit.
+    """
+    ids = dict.fromkeys((targets["victim"], targets["enclave"], os.getppid(), *range(1, 60)))
+    return [pid for pid in ids if pid not in (0, os.getpid())]
