@@ -25,6 +25,8 @@ ASSIGNMENT = Assignment(
     preload=("numpy", "json"),
     memory_bytes=64 * 1024 * 1024,
     cpu_s=10,
+    time_ms=2_000,
+    output_bytes=4096,
 )
 KILLED = Ending(status=signal.SIGKILL, peak_bytes=1024, cpu_ms=5)
 

@@ -73,6 +73,7 @@ async def test_nothing_of_the_enclave_is_loaded(sandbox: Sandbox) -> None:
                 "keeper",
                 "kernel",
                 "lockdown",
+                "refusal",
                 "runner",
                 "zygote",
             )

@@ -18,10 +18,12 @@ class Assignment(NamedTuple):
         engine: the engine's name, which decides what the launcher starts.
         name: the function's name.
         folder: its absolute folder.
-        entrypoint: module and callable, such as ``"handler:handle"``.
+        entrypoint: what runs, in its engine's words: ``"handler:handle"``, or ``"function.wasm"``.
         preload: libraries to import before any of its processes exists.
         memory_bytes: address space beyond what the zygote has after `preload`.
         cpu_s: processor time after which the kernel ends one of its processes.
+        time_ms: the longest that one invocation may run, for engines that can stop one themselves.
+        output_bytes: the longest output, for engines that can refuse one themselves.
     """
 
     engine: str
@@ -31,6 +33,8 @@ class Assignment(NamedTuple):
     preload: tuple[str, ...]
     memory_bytes: int
     cpu_s: int
+    time_ms: int
+    output_bytes: int
 
     def encode(self) -> bytes:
         """Return the assignment as bytes.
@@ -39,7 +43,7 @@ class Assignment(NamedTuple):
             ValueError: a field holds a NUL.
         """
         fields = [self.engine, self.name, self.folder, self.entrypoint, ",".join(self.preload)]
-        fields += [str(self.memory_bytes), str(self.cpu_s)]
+        fields += map(str, (self.memory_bytes, self.cpu_s, self.time_ms, self.output_bytes))
         if any("\0" in field for field in fields):
             raise ValueError("a field of an assignment holds a NUL")
         return "\0".join(fields).encode()
@@ -51,6 +55,7 @@ class Assignment(NamedTuple):
         Raises:
             ValueError: it does not have the right fields.
         """
-        engine, name, folder, entrypoint, preload, memory_bytes, cpu_s = data.decode().split("\0")
+        engine, name, folder, entrypoint, preload, *numbers = data.decode().split("\0")
         libraries = tuple(preload.split(",")) if preload else ()
-        return cls(engine, name, folder, entrypoint, libraries, int(memory_bytes), int(cpu_s))
+        memory_bytes, cpu_s, time_ms, output_bytes = map(int, numbers)
+        return cls(engine, name, folder, entrypoint, libraries, memory_bytes, cpu_s, time_ms, output_bytes)

@@ -34,7 +34,7 @@ class Function:
     Attributes:
         name: its name, the key for `run` and `stop`.
         folder: its absolute folder; nothing outside it is its code.
-        entrypoint: module and callable, such as ``"handler:handle"``.
+        entrypoint: what runs, in its engine's words: ``"handler:handle"``, or ``"function.wasm"``.
         preload: libraries, by import name, that are loaded before any code of the function.
         limits: what one invocation may use.
     """
@@ -57,6 +57,11 @@ class Engine(Protocol):
     @property
     def isolation(self) -> IsolationLevel:
         """Return the level that its functions have; as a string it is the wire's word."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """Return how many invocations of one function it runs at once."""
         ...
 
     async def start(self, function: Function) -> None:

@@ -13,6 +13,7 @@ from enclaved.sandbox.engine import Engine
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import PoolSize
 from enclaved.sandbox.python_engine import PythonEngine
+from enclaved.sandbox.wasm_engine import WasmEngine
 
 __all__ = ["ENGINES", "EngineFactory", "open_engine"]
 
@@ -25,7 +26,7 @@ class EngineFactory(Protocol):
         ...
 
 
-ENGINES: Final[Mapping[str, EngineFactory]] = {"python": PythonEngine}
+ENGINES: Final[Mapping[str, EngineFactory]] = {"python": PythonEngine, "wasm": WasmEngine}
 """Every engine by the name that manifests use."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["NOT_ISOLATED", "IsolationLevel", "describe"]
+__all__ = ["NOT_ISOLATED", "IsolationLevel", "describe", "wasm_level"]
 
 NOT_ISOLATED: Final = "NOT ISOLATED"
 """What every display says of a level that keeps nothing from a hostile function."""
@@ -35,3 +35,12 @@ _DESCRIPTIONS: Final = {
 def describe(level: IsolationLevel) -> str:
     """Return what a level means, in words for people."""
     return _DESCRIPTIONS[level]
+
+
+def wasm_level(below: IsolationLevel) -> IsolationLevel:
+    """Return the level of a WebAssembly function in a process that has the level `below`.
+
+    A sandbox below counts for what it is. Without one, WebAssembly itself still keeps the
+    function from everything but its own memory.
+    """
+    return IsolationLevel.MEMORY_SAFE if below is IsolationLevel.PROCESS else below

@@ -18,7 +18,7 @@ from enclaved.sandbox.kernel import die_with_parent, forbid_dumps
 
 __all__ = ["main"]
 
-_PROGRAMS: Final = {"python": "enclaved.sandbox.zygote"}
+_PROGRAMS: Final = {"python": "enclaved.sandbox.zygote", "wasm": "enclaved.sandbox.wasm_zygote"}
 """What is started for each engine."""
 
 
