@@ -138,7 +138,7 @@ class Dispatcher:
             )
         )
         self._started[key] = manifest.engine
-        self.loads[key] = FunctionLoad(parallel=self._pool.processes, waiting=self._pool.waiting)
+        self.loads[key] = FunctionLoad(parallel=engine.parallel, waiting=self._pool.waiting)
 
     async def _stop(self, key: tuple[str, str]) -> None:
         engine = self._engines[self._started.pop(key)]
