@@ -1,4 +1,4 @@
-"""Pictures for the thumbnail function: a writer of PNG in every kind, a reader of what it gives back, and its sample."""
+"""Pictures for the thumbnail function: a writer of every kind of PNG, a reader of its outputs, and its sample."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(
-    *, width: int, kind: int, depth: int, rows: Sequence[bytes], filters: Sequence[int] = (), more: bytes = b"", level: int = 9
+    *,
+    width: int,
+    kind: int,
+    depth: int,
+    rows: Sequence[bytes],
+    filters: Sequence[int] = (),
+    more: bytes = b"",
+    level: int = 9,
 ) -> bytes:
     """Return a PNG file of packed rows; `filters` are used in turn."""
     step = max(1, SAMPLES[kind] * depth // 8)
