@@ -72,6 +72,11 @@ class Registry:
     functions: dict[str, RegisteredFunction]
     listed_callers: frozenset[bytes]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The functions' digests, by name."""
+        return {name: function.digest for name, function in self.functions.items()}
+
     @classmethod
     def of(cls, functions: list[RegisteredFunction]) -> Registry:
         """Return the registry of these functions."""

@@ -73,6 +73,16 @@ class Engine(Protocol):
         """
         ...
 
+    async def check(self, name: str) -> None:
+        """See whether a started function's code can be loaded, without giving it an input.
+
+        Raises:
+            ConfigurationError: it cannot; the error says why, in words of the function's own.
+            FunctionUnknownError: no function of that name is started.
+            SandboxError: no process was ready in time, or the sandbox failed.
+        """
+        ...
+
     async def run(self, name: str, payload: bytes, *, timeout_s: float) -> Execution:
         """Run one invocation to its end.
 

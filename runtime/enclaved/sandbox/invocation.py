@@ -85,6 +85,31 @@ class Invoker:
             finally:
                 self._pool.give_back(worker)
 
+    async def why_not_loaded(self, *, timeout_s: float) -> str | None:
+        """Return why the function's code cannot be loaded, in its own words, or None where it can.
+
+        No input is given to code that has loaded; what has not is asked why.
+
+        Args:
+            timeout_s: how long it may wait for a worker.
+
+        Raises:
+            OverloadedError: no worker was free in time.
+            SandboxError: the sandbox failed, or the function was stopped.
+        """
+        worker = await self._take(anyio.current_time() + timeout_s)
+        try:
+            if worker.condition() is Condition.LOADED and not worker.has_failed_to_load:
+                return None
+            _, text = await self._judge(worker, b"")
+            return text.decode(errors="replace")
+        except InputUnreadError:
+            await worker.end()
+            _, text = self._explain_death(worker)
+            return text.decode(errors="replace")
+        finally:
+            self._pool.give_back(worker)
+
     async def _take(self, start_by: float) -> Worker:
         try:
             with anyio.fail_after(start_by - anyio.current_time()):

@@ -18,7 +18,7 @@ from enclaved.sandbox.engine import Function, FunctionUnknownError
 from enclaved.sandbox.invocation import Invoker
 from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.launcher_link import LauncherLink
-from enclaved.sandbox.limits import PoolSize
+from enclaved.sandbox.limits import LOAD_TIME_S, PoolSize
 from enclaved.sandbox.outcome import Execution
 from enclaved.sandbox.pool import Pool
 from enclaved.sandbox.worker import Worker
@@ -101,6 +101,21 @@ class ProcessEngine(ABC):
         self._invokers[function.name] = Invoker(
             function, assignment=assignment, pool=pool, clock=self._clock, grace_s=self._grace_s
         )
+
+    async def check(self, name: str) -> None:
+        """See whether a started function's code can be loaded, without giving it an input.
+
+        Raises:
+            ConfigurationError: it cannot; the error says why, in words of the function's own.
+            FunctionUnknownError: no function of that name is started.
+            SandboxError: no process was ready in time, or the sandbox failed.
+        """
+        invoker = self._invokers.get(name)
+        if invoker is None:
+            raise FunctionUnknownError(f"function {name} is not started")
+        problem = await invoker.why_not_loaded(timeout_s=2 * LOAD_TIME_S)
+        if problem is not None:
+            raise ConfigurationError(f"function {name}", f"it cannot be loaded: {problem}", remedy="Mend its code.")
 
     async def run(self, name: str, payload: bytes, *, timeout_s: float) -> Execution:
         """Run one invocation to its end.

@@ -17,7 +17,7 @@ import anyio
 
 from enclaved.errors import SandboxError
 from enclaved.sandbox.answer import Answer, AnswerReader
-from enclaved.sandbox.channel import CONFINED, INPUT_LENGTH, LOADED
+from enclaved.sandbox.channel import CONFINED, INPUT_LENGTH, LOADED, NOT_LOADED
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.log_reader import LogReader
@@ -27,7 +27,7 @@ __all__ = ["Condition", "InputUnreadError", "Worker"]
 _BURIAL_S: Final = 2.0  # a zygote that needs longer to bury a killed worker is killed itself
 
 _CHUNK: Final = 256 * 1024
-_MARKS: Final = CONFINED + LOADED
+_MARKS: Final = (CONFINED + LOADED, CONFINED + NOT_LOADED)
 
 
 class Condition(Enum):
@@ -88,19 +88,24 @@ class Worker:
     @property
     def has_loaded(self) -> bool:
         """Return whether it has said that it waits for an input."""
-        return self._marks == _MARKS
+        return self._marks in _MARKS
+
+    @property
+    def has_failed_to_load(self) -> bool:
+        """Return whether it has said that the function's module cannot be executed."""
+        return self._marks.endswith(NOT_LOADED)
 
     async def load(self) -> None:
         """Wait until the function's module is executed, or it is clear that it will not be."""
         self._condition = Condition.TOO_SLOW
         with anyio.move_on_after(LOAD_TIME_S):
-            while self._marks != _MARKS:
-                part = await self._receive(len(_MARKS) - len(self._marks))
+            while not self.has_loaded:
+                part = await self._receive(len(_MARKS[0]) - len(self._marks))
                 self._marks += part
                 if not part:
                     self._condition = Condition.DEAD
                     return
-                if not _MARKS.startswith(self._marks):
+                if not any(marks.startswith(self._marks) for marks in _MARKS):
                     self._condition = Condition.DISOBEDIENT
                     return
             self._condition = Condition.LOADED
