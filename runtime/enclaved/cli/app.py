@@ -14,6 +14,7 @@ from enclaved.cli import (
     receipt_commands,
 )
 from enclaved.cli.demo import demo
+from enclaved.cli.doctor import doctor
 from enclaved.cli.invoke import invoke
 from enclaved.cli.keygen import keygen
 from enclaved.cli.processes import PASS_THROUGH, enclave, gateway
@@ -50,6 +51,7 @@ _app.add_typer(evidence_commands.app, name="evidence")
 _app.add_typer(policy_commands.app, name="policy")
 _app.add_typer(receipt_commands.app, name="receipt")
 _app.command()(keygen)
+_app.command()(doctor)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from importlib.util import find_spec
 from typing import Final
 
 from anyio.abc import TaskGroup
@@ -58,6 +59,10 @@ class WasmEngine(ProcessEngine):
     def _assign(self, function: Function) -> Assignment:
         limits = function.limits
         where = f"function {function.name}"
+        if find_spec("wasmtime") is None:  # it is looked for, and imported only by zygotes
+            raise ConfigurationError(
+                f"{where}: engine", "wasmtime is not installed", remedy="pip install 'enclaved[runtime]'."
+            )
         if limits.memory_mib > _MAX_MEMORY_MIB:
             raise ConfigurationError(
                 f"{where}: limits.memory_mib",
