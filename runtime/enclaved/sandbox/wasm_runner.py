@@ -81,7 +81,7 @@ def _send(channel: socket.socket, status: Status, body: memoryview) -> None:
     """Write one answer, in one piece where it fits, so that its reader wakes up once."""
     with body:
         header = ANSWER_HEADER.pack(status, len(body))
-        sent = channel.sendmsg([header, body])
+        sent = os.writev(channel.fileno(), (header, body))  # sendmsg could send descriptors: a worker may not call it
         if sent < len(header) + len(body):
             channel.sendall(body[sent - len(header) :])
 

@@ -6,7 +6,7 @@ lock-down; so it happens once, here, and every worker inherits the result.
 
 from __future__ import annotations
 
-import os
+import mmap
 import resource
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from enclaved.sandbox.zygote import Serve, keep_workers
 
 __all__ = ["main"]
 
+_MOST: Final = 1 << 47  # more than a process can map
 _SLACK_BYTES: Final = 32 << 20  # what a worker's interpreter needs beside the module's memory
 
 
@@ -46,10 +47,22 @@ def _bound_data(memory_bytes: int) -> None:
     The module's whole address range is reserved, so a bound on address space alone
     would say nothing about how much of it becomes memory.
     """
-    with open("/proc/self/statm", "rb") as statm:
-        data = int(statm.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    most = data + memory_bytes + _SLACK_BYTES
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = _data(hard) + memory_bytes + _SLACK_BYTES
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _data(hard: int) -> int:
+    """Return how much memory that can be written this process has, found out by trying: a sandbox has no /proc."""
+    low, high = 0, _MOST if hard == resource.RLIM_INFINITY else hard
+    while high - low > mmap.PAGESIZE:
+        middle = (low + high) // 2
+        resource.setrlimit(resource.RLIMIT_DATA, (middle, hard))
+        try:
+            mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+            high = middle
+        except (OSError, MemoryError):
+            low = middle
+    return high
