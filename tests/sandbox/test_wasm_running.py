@@ -248,6 +248,7 @@ async def test_workers_that_die_idle_are_replaced_unnoticed(wasm_sandbox: Sandbo
     await wasm_sandbox.engine.start(write_guest(wasm_sandbox.folder, guest(ECHO)))
     for worker in await two_workers(wasm_sandbox):
         kill(worker)
+        assert await is_gone(worker)
 
     assert [(await wasm_sandbox.run(HONEST)).outcome for _ in range(4)] == [Outcome.OK] * 4
 
