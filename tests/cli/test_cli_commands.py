@@ -37,6 +37,7 @@ def test_a_new_function_passes_its_check_and_is_listed(tmp_path: Path) -> None:
     row = json.loads(checked.stdout)
     assert row["name"] == "my-function"
     assert digest.stdout.strip() == row["digest"]
+    assert row.pop("findings") == []
     assert json.loads(listed.stdout)["functions"] == [row]
 
 

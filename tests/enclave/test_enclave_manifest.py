@@ -72,6 +72,30 @@ def test_a_full_manifest_is_read() -> None:
     assert manifest.preload == ("numpy", "a.b")
 
 
+def test_webassembly_names_a_module() -> None:
+    """Where Python has an entrypoint; the manifest keeps either as what runs."""
+    manifest = read(text(engine='"wasm"', entrypoint=None, module='"build/words.wasm"'))
+
+    assert (manifest.engine, manifest.entrypoint) == ("wasm", "build/words.wasm")
+
+
+@pytest.mark.parametrize(
+    ("turned", "key"),
+    [
+        ({"engine": '"wasm"'}, "entrypoint"),
+        ({"engine": '"wasm"', "module": '"a.wasm"'}, "entrypoint"),
+        ({"engine": '"wasm"', "entrypoint": None}, "module"),
+        ({"engine": '"wasm"', "entrypoint": None, "module": '"a.wat"'}, "module"),
+        ({"engine": '"wasm"', "entrypoint": None, "module": '"a.wasm"', "preload": '["numpy"]'}, "preload"),
+        ({"engine": '"wasm"', "entrypoint": None, "module": '"a.wasm"', "limits": "{memory_mib = 4097}"}, "memory_mib"),
+        ({"module": '"a.wasm"'}, "module"),
+    ],
+)
+def test_what_the_engine_does_not_have_is_refused(turned: dict[str, str | None], key: str) -> None:
+    """A key that nothing reads would be a wish that nobody fulfils."""
+    assert refused(text(**turned)).where.endswith(key)
+
+
 @pytest.mark.parametrize("key", GOOD)
 def test_each_of_the_five_keys_is_needed(key: str) -> None:
     """`callers` above all: that anybody may call is written out."""

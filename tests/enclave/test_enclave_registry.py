@@ -107,6 +107,41 @@ def test_a_function_without_a_manifest_is_none(tmp_path: Path) -> None:
         load_function(home)
 
 
+def wasm_manifest(name: str, *, module: str = "a.wasm") -> str:
+    """Return the manifest of a WebAssembly function."""
+    return (
+        manifest_text(name).replace("python", "wasm").replace('entrypoint = "handler:handle"', f'module = "{module}"')
+    )
+
+
+def test_a_wasm_functions_module_lies_in_its_folder(tmp_path: Path) -> None:
+    """It is measured like every file, and read by nobody here."""
+    home = write(tmp_path, "a", manifest=wasm_manifest("a"))
+    (home / "a.wasm").write_bytes(b"whatever it is")
+
+    assert load_function(home).manifest.entrypoint == "a.wasm"
+
+
+@pytest.mark.parametrize("module", ["b.wasm", "../a.wasm", "./a.wasm", "/a.wasm"])
+def test_a_module_outside_the_folder_is_none(tmp_path: Path, module: str) -> None:
+    """Only a file of the folder is in its digest."""
+    home = write(tmp_path, "a", manifest=wasm_manifest("a", module=module))
+    (home / "a.wasm").touch()
+
+    with pytest.raises(ConfigurationError) as refused:
+        load_function(home)
+    assert refused.value.where.endswith("module")
+
+
+def test_a_huge_module_is_refused(tmp_path: Path) -> None:
+    """It would be compiled at each start."""
+    home = write(tmp_path, "a", manifest=wasm_manifest("a"))
+    (home / "a.wasm").write_bytes(bytes((16 << 20) + 1))
+
+    with pytest.raises(ConfigurationError, match="16 MiB"):
+        load_function(home)
+
+
 def test_a_packages_entrypoint_is_found(tmp_path: Path) -> None:
     """`a.b:handle` is the module `a/b.py` or the package `a/b/`."""
     home = write(tmp_path, "a", manifest=manifest_text("a").replace("handler:", "package.inner:"))

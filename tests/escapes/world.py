@@ -31,6 +31,7 @@ from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import Limits, PoolSize
 from enclaved.sandbox.outcome import Execution, Outcome
 from enclaved.sandbox.python_engine import PythonEngine
+from enclaved.sandbox.wasm_engine import WasmEngine
 
 HONEST = b"an honest input"
 LIMITS = Limits(time_ms=4_000, memory_mib=96, output_bytes=64 * 1024)
@@ -177,6 +178,17 @@ def _is_readable(pid: int) -> bool:
     return True
 
 
+async def compute(engine: Engine, folder: Path, module: str) -> dict[str, object]:
+    """Run a WebAssembly function; return its level and its output."""
+    home = folder / "module"
+    home.mkdir(mode=0o755)
+    (home / "module.wasm").write_bytes(bytes.fromhex(module))
+    (home / "module.wasm").chmod(0o644)
+    await engine.start(Function(name="module", folder=home, entrypoint="module.wasm", limits=LIMITS))
+    execution = await engine.run("module", HONEST, timeout_s=15)
+    return {"level": engine.isolation, "outcome": execution.outcome, "output": execution.output.decode()}
+
+
 async def live(order: dict[str, object], folder: Path, known: dict[str, object]) -> dict[str, object]:
     """Open an engine with the order's layers, and let everything on the order's list be tried."""
     named = order.get("layers")
@@ -205,6 +217,11 @@ async def live(order: dict[str, object], folder: Path, known: dict[str, object])
             for name in order["attacks"]:  # type: ignore[attr-defined]
                 attacks.start_soon(take_turn, name)
         await engine.aclose()
+        if module := order.get("module"):
+            size = PoolSize(spares=1, processes=1)
+            wasm = WasmEngine(launcher=launcher, tasks=tasks, clock=SystemClock(), size=size, layers=layers)
+            results["module"] = await compute(wasm, folder, str(module))
+            await wasm.aclose()
         await launcher.aclose()
     level = [finding.level for finding in launcher.findings if not finding.problem]
     return {"level": level[0] if level else None, "findings": launcher.findings, "results": results}

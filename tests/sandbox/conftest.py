@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import PoolSize
-from sandbox_harness import Sandbox, Sign, open_sandbox
+from enclaved.sandbox.wasm_engine import WasmEngine
+from sandbox_harness import WARM, Sandbox, Sign, open_sandbox
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def pool_size() -> PoolSize:
 
 @pytest.fixture
 async def sandbox(tmp_path: Path, pool_size: PoolSize) -> AsyncIterator[Sandbox]:
-    """A sandbox of the best level that this machine gives, closed after the test."""
+    """A sandbox for Python functions, of the best level that this machine gives, closed after the test."""
     async with open_sandbox(tmp_path, size=pool_size) as opened:
         yield opened
 
@@ -28,6 +29,13 @@ async def sandbox(tmp_path: Path, pool_size: PoolSize) -> AsyncIterator[Sandbox]
 async def loose_sandbox(tmp_path: Path, pool_size: PoolSize) -> AsyncIterator[Sandbox]:
     """A sandbox whose functions can do what they like, for what the enclave's side has to withstand by itself."""
     async with open_sandbox(tmp_path, size=pool_size, layers=frozenset({Layer.LIMITS})) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def wasm_sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """A sandbox for WebAssembly functions, two warm processes each, that is closed after the test."""
+    async with open_sandbox(tmp_path, size=WARM, engine=WasmEngine) as opened:
         yield opened
 
 

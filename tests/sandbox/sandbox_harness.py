@@ -18,8 +18,12 @@ from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import Limits, PoolSize
 from enclaved.sandbox.outcome import Execution
 from enclaved.sandbox.python_engine import PythonEngine
+from enclaved.sandbox.wasm_engine import WasmEngine
 
 HONEST = b"an honest input"
+
+WARM = PoolSize(spares=2, processes=2, waiting=256)
+"""Two processes that serve one invocation after another."""
 
 
 @dataclass(kw_only=True)
@@ -180,16 +184,20 @@ async def ask(sandbox: Sandbox, expression: str) -> object:
 
 @asynccontextmanager
 async def open_sandbox(
-    folder: Path, *, size: PoolSize, layers: frozenset[Layer] | None = None
+    folder: Path,
+    *,
+    size: PoolSize,
+    layers: frozenset[Layer] | None = None,
+    engine: type[PythonEngine | WasmEngine] = PythonEngine,
 ) -> AsyncIterator[Sandbox]:
     """Open a sandbox of the best level, or of these layers alone."""
     launcher = LauncherLink.spawn()
     async with anyio.create_task_group() as tasks:
         await tasks.start(launcher.listen)
-        engine = PythonEngine(launcher=launcher, tasks=tasks, clock=SystemClock(), size=size, layers=layers)
+        opened = engine(launcher=launcher, tasks=tasks, clock=SystemClock(), size=size, layers=layers)
         try:
-            yield Sandbox(engine=engine, launcher=launcher, folder=folder)
+            yield Sandbox(engine=opened, launcher=launcher, folder=folder)
         finally:
             with anyio.CancelScope(shield=True):
-                await engine.aclose()
+                await opened.aclose()
                 await launcher.aclose()

@@ -26,6 +26,8 @@ ASSIGNMENT = Assignment(
     preload=("numpy", "json"),
     memory_bytes=64 * 1024 * 1024,
     cpu_s=10,
+    time_ms=2_000,
+    output_bytes=4096,
     layers=frozenset(Layer),
     user=7,
 )

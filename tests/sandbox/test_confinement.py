@@ -92,6 +92,7 @@ async def test_nothing_of_the_enclave_is_loaded(sandbox: Sandbox) -> None:
                 "namespaces",
                 "proof",
                 "readable",
+                "refusal",
                 "runner",
                 "seccomp",
                 "syscalls",

@@ -7,7 +7,7 @@ import py_compile
 
 import anyio
 import pytest
-from enclaved.errors import ProtocolError
+from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.sandbox.engine import FunctionUnknownError
 from enclaved.sandbox.limits import LOG_BYTES, Limits
 from enclaved.sandbox.outcome import Outcome
@@ -190,3 +190,30 @@ async def test_a_function_that_is_not_started_is_unknown(sandbox: Sandbox) -> No
 
     with pytest.raises(FunctionUnknownError):
         await sandbox.run()
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("def handle(payload", "SyntaxError"),
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("raise ValueError('not today')", "ValueError: not today"),
+        ("def other(payload): pass", "AttributeError"),
+        ("import os; os._exit(3)", "exited with status 3"),
+    ],
+)
+async def test_code_that_does_not_load_can_be_told_without_an_input(sandbox: Sandbox, source: str, why: str) -> None:
+    """So a change that is broken is noticed before anybody calls it."""
+    await sandbox.engine.start(sandbox.write(source))
+
+    with pytest.raises(ConfigurationError, match=why):
+        await sandbox.engine.check("probe")
+
+
+async def test_code_that_loads_is_not_run_to_see_that(sandbox: Sandbox) -> None:
+    """A check gives no input, and takes no more than a spare."""
+    await sandbox.engine.start(sandbox.write("def handle(payload): return b'ran'"))
+
+    for _ in range(6):
+        await sandbox.engine.check("probe")
+    assert (await sandbox.run()).output == b"ran"

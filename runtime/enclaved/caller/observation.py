@@ -6,7 +6,7 @@ nothing is judged here, so nothing may be sealed to what is returned.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -33,12 +33,15 @@ class Observation:
         self._announcements = announcements
         self._challenges = challenges
 
-    async def announced(self, runtime_id: str | None, *, timeout_s: float) -> bytes:
+    async def announced(
+        self, runtime_id: str | None, *, timeout_s: float, wanted: Callable[[bytes], bool] = lambda _: True
+    ) -> bytes:
         """Return the attestation that a runtime announces.
 
         Args:
             runtime_id: the runtime, or None for the first one that is announced.
             timeout_s: how long to wait for it.
+            wanted: says which attestation is waited for.
 
         Raises:
             NoAnswer: none was announced in time.
@@ -48,7 +51,7 @@ class Observation:
             names = self._announcements.runtimes if runtime_id is None else (runtime_id,)
             for name in names:
                 encoded = self._announcements.latest(name)
-                if encoded is not None:
+                if encoded is not None and wanted(encoded):
                     return encoded
             if anyio.current_time() >= deadline:
                 raise NoAnswer("runtime", timeout_s=timeout_s)

@@ -15,6 +15,7 @@ from enclaved.cli import (
     receipt_commands,
 )
 from enclaved.cli.demo import demo
+from enclaved.cli.doctor import doctor
 from enclaved.cli.invoke import invoke
 from enclaved.cli.keygen import keygen
 from enclaved.cli.processes import PASS_THROUGH, enclave, gateway
@@ -52,6 +53,7 @@ _app.add_typer(policy_commands.app, name="policy")
 _app.add_typer(receipt_commands.app, name="receipt")
 _app.command()(keygen)
 _app.add_typer(bench_commands.app, name="bench")
+_app.command()(doctor)
 
 
 def main() -> None:

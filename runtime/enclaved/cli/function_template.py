@@ -1,21 +1,31 @@
-"""The function that ``enclaved function new`` makes: small, complete, and meant to be changed."""
+"""The functions that ``enclaved function new`` makes: small, complete, and meant to be changed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from enclaved.enclave.manifest import MANIFEST_NAME
 from enclaved.errors import ConfigurationError, ProtocolError
 from enclaved.wire.topics import check_name
 
-__all__ = ["write_template"]
+__all__ = ["TemplateEngine", "write_template"]
 
-_MANIFEST = """\
+
+class TemplateEngine(StrEnum):
+    """The engines that there is a template for."""
+
+    PYTHON = "python"
+    WASM = "wasm"
+
+
+_MANIFEST: Final = """\
 name = "{name}"
 version = "0.1.0"
 description = "Counts the words of a text"
-engine = "python"
-entrypoint = "handler:handle"
+{engine}
 content_type = "text/plain"
 callers = "any"                  # or a list of keys from `enclaved keygen`
 
@@ -29,7 +39,7 @@ output = "expected.txt"
 content_type = "text/plain"
 """
 
-_HANDLER = '''\
+_HANDLER: Final = '''\
 """Counts the words of a text."""
 
 
@@ -39,20 +49,21 @@ def handle(payload: bytes) -> bytes:
     return f"{len(words)} words\\n".encode()
 '''
 
-_FILES = {
-    MANIFEST_NAME: _MANIFEST,
-    "handler.py": _HANDLER,
-    "sample.txt": "Only the enclave reads this.\n",
-    "expected.txt": "5 words\n",
+_SAMPLE: Final = {"sample.txt": b"Only the enclave reads this.\n", "expected.txt": b"5 words\n"}
+_ENGINE_KEYS: Final = {
+    TemplateEngine.PYTHON: 'engine = "python"\nentrypoint = "handler:handle"',
+    TemplateEngine.WASM: 'engine = "wasm"\nmodule = "function.wasm"         # function.c says how it is built',
 }
+_WASM_FILES: Final = Path(__file__).parent / "wasm_template"
 
 
-def write_template(name: str, *, into: Path) -> Path:
+def write_template(name: str, *, into: Path, engine: TemplateEngine) -> Path:
     """Write a new function's folder.
 
     Args:
         name: the function's name.
         into: the folder of functions; made where it is not there.
+        engine: what it is to run on.
 
     Returns:
         The function's folder.
@@ -67,8 +78,8 @@ def write_template(name: str, *, into: Path) -> Path:
     folder = into / name
     try:
         folder.mkdir(parents=True)
-        for file, text in _FILES.items():
-            (folder / file).write_text(text.replace("{name}", name))
+        for file, contents in _files(name, engine).items():
+            (folder / file).write_bytes(contents)
     except FileExistsError as error:
         raise ConfigurationError(str(folder), "is there already", remedy="Choose another name.") from error
     except OSError as error:
@@ -76,3 +87,16 @@ def write_template(name: str, *, into: Path) -> Path:
             str(folder), f"cannot be written ({error.strerror})", remedy="Name another folder with --functions."
         ) from error
     return folder
+
+
+def _files(name: str, engine: TemplateEngine) -> Mapping[str, bytes]:
+    manifest = _MANIFEST.replace("{name}", name).replace("{engine}", _ENGINE_KEYS[engine])
+    return {MANIFEST_NAME: manifest.encode(), **_code(engine), **_SAMPLE}
+
+
+def _code(engine: TemplateEngine) -> Mapping[str, bytes]:
+    match engine:
+        case TemplateEngine.PYTHON:
+            return {"handler.py": _HANDLER.encode()}
+        case TemplateEngine.WASM:
+            return {path.name: path.read_bytes() for path in _WASM_FILES.iterdir() if path.is_file()}

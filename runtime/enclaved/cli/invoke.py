@@ -15,15 +15,14 @@ from enclaved.caller.caller import Caller
 from enclaved.caller.outcome import FunctionFailed, InvocationRefused, Passage, Result
 from enclaved.caller.receipt_check import receipt_claims_json
 from enclaved.cli.exit_codes import ExitCode, exit_code_of
-from enclaved.cli.files import read_file, read_stdin
 from enclaved.cli.options import ACCESS, Json, Timeout, with_settings
+from enclaved.cli.payload import Data, File, Source, read_payload
 from enclaved.cli.progress_view import progress_shown
 from enclaved.cli.report import errors_console, finish, print_json, reporting
 from enclaved.cli.settings import Settings
 from enclaved.cli.verdict_view import print_receipt, print_verdict
 from enclaved.errors import ConfigurationError
 from enclaved.verifier.verdict import Verdict
-from enclaved.wire.limits import MAX_PAYLOAD
 
 __all__ = ["invoke", "verdict_of"]
 
@@ -32,9 +31,9 @@ __all__ = ["invoke", "verdict_of"]
 def invoke(
     settings: Settings,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The function's name.")],
-    source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from standard input.")] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="TEXT", help="The input, as text.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="The input, from a file.")] = None,
+    source: Source = None,
+    data: Data = None,
+    file: File = None,
     content_type: Annotated[str, typer.Option("--content-type", help="The input's media type.")] = "",
     receipt_out: Annotated[
         Path | None, typer.Option("--receipt-out", metavar="FILE", help="Keep the receipt, self-contained.")
@@ -51,7 +50,7 @@ def invoke(
       echo "call me on 555-0100" | enclaved invoke redact - --policy policy.toml --receipt-out r.cbor
     """
     with reporting(json, failure=_failure_document):
-        payload = _payload(source, data, file)
+        payload = read_payload(source, data, file)
         if settings.policy is None:
             raise ConfigurationError(
                 "--policy",
@@ -90,15 +89,6 @@ async def _invoke(
                 return await caller.invoke(name, payload, timeout=timeout_s, content_type=content_type)
             except (FunctionFailed, InvocationRefused) as answer:
                 return answer
-
-
-def _payload(source: str | None, data: str | None, file: Path | None) -> bytes:
-    given = [each for each in (source, data, file) if each is not None]
-    if len(given) != 1 or source not in (None, "-"):
-        raise ConfigurationError("input", "not given once", remedy="Give one of --data TEXT, --file PATH, or -.")
-    if file is not None:
-        return read_file(file, most=MAX_PAYLOAD)
-    return data.encode() if data is not None else read_stdin(most=MAX_PAYLOAD)
 
 
 def _show(answer: Result | FunctionFailed | InvocationRefused, receipt_out: Path | None, *, as_json: bool) -> ExitCode:

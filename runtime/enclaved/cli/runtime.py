@@ -41,11 +41,13 @@ class RuntimeOptions:
         functions: the folder of functions.
         settings: broker, namespace, access and device.
         embedded_broker: start the development broker instead of using a named one.
+        reload: serve the functions anew when their folder changes.
     """
 
     functions: Path
     settings: Settings
     embedded_broker: bool
+    reload: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +183,7 @@ def _enclave_command(options: RuntimeOptions, state: StateFolder, runtime_id: st
         f"--lifetime={settings.lifetime_s}",
         f"--overlap={settings.overlap_s}",
         f"--parent={os.getpid()}",
+        *(["--reload"] if options.reload else []),
     ]
 
 

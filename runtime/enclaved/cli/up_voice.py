@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from rich.markup import escape
+
 from enclaved.cli.child import ChildEvent
 from enclaved.cli.report import errors_console, output_console
 from enclaved.cli.runtime import LocalRuntime
@@ -59,6 +61,14 @@ class UpVoice:
             case "moved":
                 fields = event.fields
                 errors_console.print(f"[yellow]port {fields['wanted']} is busy: the broker takes {fields['port']}[/]")
+            case "reloaded":
+                served = ", ".join(f"{each['name']} {each['digest']}" for each in event.fields["functions"])
+                errors_console.print("[green]reloaded[/]", escape(served))
+            case "reload_failed":
+                reason = escape(str(event.fields["reason"]))
+                errors_console.print(f"[yellow]not reloaded, what was served goes on:[/] {reason}")
+            case "not_written":
+                errors_console.print("[yellow]the policy was not written:[/]", escape(str(event.fields["reason"])))
             case _:
                 pass
 

@@ -6,7 +6,7 @@ digest. A function that is still in use keeps its processes when an epoch ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import anyio
 
 from enclaved.clock import system_random
 from enclaved.enclave.load import FunctionLoad
-from enclaved.enclave.private_folder import make_folder
+from enclaved.enclave.private_folder import make_folder, remove_folder
 from enclaved.enclave.registry import RegisteredFunction, Registry
 from enclaved.errors import ConfigurationError, SandboxError
 from enclaved.sandbox.engine import Engine, Function, FunctionUnknownError, OverloadedError
@@ -43,7 +43,7 @@ class Dispatcher:
         self._engines = engines
         self._pool = pool
         self._folder = folder
-        self._started: dict[tuple[str, str], str] = {}
+        self._started: dict[tuple[str, str], tuple[str, Path]] = {}
         self.loads: dict[tuple[str, str], FunctionLoad] = {}
 
     @property
@@ -54,11 +54,12 @@ class Dispatcher:
         """
         return min(_LANE_SLOTS + _RESERVE_SLOTS, self._pool.processes + self._pool.waiting)
 
-    async def start(self, registry: Registry) -> tuple[FunctionEntry, ...]:
+    async def start(self, registry: Registry, *, must_load: bool = False) -> tuple[FunctionEntry, ...]:
         """Make the functions of an epoch ready.
 
         Args:
             registry: the functions; those that already run are left as they are.
+            must_load: is one that is new, and whose code does not load, a reason to start none.
 
         Returns:
             How the bundle names them, with the isolation that their engine reaches.
@@ -74,6 +75,8 @@ class Dispatcher:
                 if key not in self._started:
                     await self._start(function, key)
                     begun.append(key)
+                    if must_load:
+                        await self._engine(function).check(_engine_name(*key))
         except BaseException:
             for key in begun:  # all or nothing: what runs now goes on undisturbed
                 await self._stop(key)
@@ -82,10 +85,14 @@ class Dispatcher:
             function.entry(isolation=self._engine(function).isolation.value) for function in registry.functions.values()
         )
 
-    async def keep_only(self, registries: list[Registry]) -> None:
-        """Stop the functions that no epoch has any more."""
+    def surplus(self, registries: Iterable[Registry]) -> list[tuple[str, str]]:
+        """Return the functions that no epoch has any more and that nobody waits for: those can be stopped."""
         wanted = {(name, each.digest) for registry in registries for name, each in registry.functions.items()}
-        for key in [key for key in self._started if key not in wanted]:
+        return [key for key in self._started if key not in wanted and self.loads[key].is_idle]
+
+    async def keep_only(self, registries: Iterable[Registry]) -> None:
+        """Stop the functions that no epoch has any more, except those that still have something to do."""
+        for key in self.surplus(registries):
             await self._stop(key)
 
     async def run(self, function: RegisteredFunction, payload: bytes, *, timeout_s: float) -> Execution:
@@ -124,7 +131,8 @@ class Dispatcher:
     async def _start(self, function: RegisteredFunction, key: tuple[str, str]) -> None:
         manifest = function.manifest
         # Open to others: a sandbox may run it under another user.
-        copy = make_folder(self._folder, manifest.name, mode=0o755, random=system_random) / manifest.name
+        parent = make_folder(self._folder, manifest.name, mode=0o755, random=system_random)
+        copy = parent / manifest.name
         function.snapshot.write_to(copy)
         engine = self._engine(function)
         await engine.start(
@@ -141,13 +149,14 @@ class Dispatcher:
                 ),
             )
         )
-        self._started[key] = manifest.engine
-        self.loads[key] = FunctionLoad(parallel=self._pool.processes, waiting=self._pool.waiting)
+        self._started[key] = manifest.engine, parent
+        self.loads[key] = FunctionLoad(parallel=engine.parallel, waiting=self._pool.waiting)
 
     async def _stop(self, key: tuple[str, str]) -> None:
-        engine = self._engines[self._started.pop(key)]
+        engine, folder = self._started.pop(key)
         del self.loads[key]
-        await engine.stop(_engine_name(*key))
+        await self._engines[engine].stop(_engine_name(*key))
+        remove_folder(folder)
 
     def _engine(self, function: RegisteredFunction) -> Engine:
         engine = self._engines.get(function.manifest.engine)

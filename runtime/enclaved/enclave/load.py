@@ -28,6 +28,11 @@ class FunctionLoad:
         self._admitted = 0
         self._average_s = 0.0
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing of it runs or waits."""
+        return self._admitted == 0
+
     def start_in_s(self) -> float:
         """Return in how many seconds an invocation that comes now is likely to start."""
         ahead = self._admitted - self._parallel + 1

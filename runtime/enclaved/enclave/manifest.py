@@ -31,6 +31,7 @@ _MAX_CALLERS = 1024
 _MAX_TRIGGERS = 32
 _MAX_PRELOAD = 32
 _MAX_DESCRIPTION = 256
+_MAX_WASM_MEMORY_MIB = 4096
 
 
 class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,9 +61,10 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str
     version: str
-    engine: Literal["python"]
-    entrypoint: str
+    engine: Literal["python", "wasm"]
     callers: tuple[str, ...] | Literal["any"]
+    entrypoint: str | None = None
+    module: str | None = None
     description: str = ""
     content_type: str = ""
     preload: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         version: for people.
         description: one line, for people.
         engine: what runs it.
-        entrypoint: ``module:callable``.
+        entrypoint: what runs: ``module:callable`` of Python, or the file of a WebAssembly module.
         content_type: of its output.
         callers: the callers' Ed25519 keys as text, or None for anybody.
         caller_keys: the same as 32-byte keys, or None.
@@ -156,7 +158,7 @@ class _Reader:
             version=document.version,
             description=document.description,
             engine=document.engine,
-            entrypoint=document.entrypoint,
+            entrypoint=self._entrypoint(document),
             content_type=document.content_type,
             callers=None if callers is None else tuple(document.callers),
             caller_keys=callers,
@@ -169,9 +171,6 @@ class _Reader:
 
     def _texts(self, document: _Document) -> None:
         self._protocol("name", lambda: check_name(document.name, what="name"))
-        module, colon, attribute = document.entrypoint.partition(":")
-        if not colon or not attribute.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
-            raise self._error("entrypoint", "not module:callable", "Write it like handler:handle.")
         self._protocol("version", lambda: check_text(document.version, what="version"))
         self._protocol("content_type", lambda: check_content_type(document.content_type, what="content_type"))
         if len(document.description) > _MAX_DESCRIPTION or not document.description.isprintable():
@@ -180,6 +179,38 @@ class _Reader:
             )
         if len(document.preload) > _MAX_PRELOAD or not all(_is_module(name) for name in document.preload):
             raise self._error("preload", "not a list of library names", 'Write it like ["numpy"].')
+
+    def _entrypoint(self, document: _Document) -> str:
+        match document.engine:
+            case "python":
+                return self._python(document)
+            case "wasm":
+                return self._wasm(document)
+
+    def _python(self, document: _Document) -> str:
+        entrypoint = document.entrypoint
+        if document.module is not None:
+            raise self._error("module", "only WebAssembly has one", 'Write entrypoint, or engine = "wasm".')
+        if entrypoint is None:
+            raise self._error("entrypoint", "is missing", "Write it like handler:handle.")
+        module, colon, attribute = entrypoint.partition(":")
+        if not colon or not attribute.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+            raise self._error("entrypoint", "not module:callable", "Write it like handler:handle.")
+        return entrypoint
+
+    def _wasm(self, document: _Document) -> str:
+        module = document.module
+        if document.entrypoint is not None:
+            raise self._error("entrypoint", "only Python has one", 'Write module = "name.wasm", or engine = "python".')
+        if document.preload:
+            raise self._error("preload", "WebAssembly loads no libraries", "Remove it: a module brings its own.")
+        if module is None or not module.endswith(".wasm"):
+            raise self._error("module", "is missing" if module is None else "not a .wasm file", 'Write "name.wasm".')
+        if document.limits.memory_mib > _MAX_WASM_MEMORY_MIB:
+            raise self._error(
+                "limits.memory_mib", "more than 32-bit addresses reach", f"Choose at most {_MAX_WASM_MEMORY_MIB}."
+            )
+        return module
 
     def _callers(self, callers: tuple[str, ...]) -> frozenset[bytes]:
         if not 1 <= len(callers) <= _MAX_CALLERS:

@@ -30,6 +30,7 @@ class EnclaveOptions:
         device: the attestation device's name, or ``"auto"``.
         state: the folder for what survives restarts; never a key or a plaintext.
         lifetime: of a key bundle.
+        reload: serve the functions anew when their folder changes.
         parent: the process whose end ends this one, or None.
     """
 
@@ -40,6 +41,7 @@ class EnclaveOptions:
     device: str
     state: Path
     lifetime: Lifetime
+    reload: bool
     parent: int | None
 
 
@@ -65,6 +67,7 @@ def parse_options(arguments: Sequence[str]) -> EnclaveOptions:
     parser.add_argument("--state", type=Path, default=Path(".enclaved"), help="state folder (./.enclaved)")
     parser.add_argument("--lifetime", type=float, default=3600.0, help="seconds that a key bundle lives (3600)")
     parser.add_argument("--overlap", type=float, default=600.0, help="seconds that two overlap (600)")
+    parser.add_argument("--reload", action="store_true", help="serve functions anew when their folder changes")
     parser.add_argument("--parent", type=int, help="end when this process, which has to be the parent, ends")
     given = parser.parse_args(arguments)
     for option in ("namespace", "runtime_id"):
@@ -86,5 +89,6 @@ def parse_options(arguments: Sequence[str]) -> EnclaveOptions:
         device=given.device,
         state=given.state,
         lifetime=Lifetime(seconds=given.lifetime, overlap_seconds=given.overlap),
+        reload=given.reload,
         parent=given.parent,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from enclaved.clock import RandomBytes
 
-__all__ = ["make_folder", "private_folder"]
+__all__ = ["make_folder", "private_folder", "remove_folder"]
 
 _DEFAULT = "/tmp"  # noqa: S108 - only the parent: what is made in it has a random name and is nobody else's
 
@@ -32,7 +32,7 @@ def private_folder(*, random: RandomBytes) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _remove(folder)
+        remove_folder(folder)
 
 
 def make_folder(parent: Path, name: str, *, mode: int, random: RandomBytes) -> Path:
@@ -50,7 +50,8 @@ def make_folder(parent: Path, name: str, *, mode: int, random: RandomBytes) -> P
     return folder
 
 
-def _remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all that is in it."""
     for path, folders, files in os.walk(folder, topdown=False):  # links are not followed
         for name in files:
             Path(path, name).unlink()

@@ -24,6 +24,7 @@ from enclaved.enclave.hardening import harden
 from enclaved.enclave.listener import listen_socket, serve_links
 from enclaved.enclave.options import EnclaveOptions
 from enclaved.enclave.private_folder import private_folder
+from enclaved.enclave.reloading import FolderWatch, keep_reloading
 from enclaved.enclave.runtime_digest import runtime_digest
 from enclaved.enclave.server import EnclaveServer, ServerOptions
 from enclaved.sandbox.core_lockdown import lock_down_core
@@ -39,7 +40,7 @@ _CLOSE_S = 3.0
 async def run_enclave(options: EnclaveOptions) -> None:
     """Run an enclave until SIGTERM or SIGINT.
 
-    Prints one line of JSON, ``{"event": "ready", …}``, once it listens.
+    Prints one line of JSON, ``{"event": "ready", …}``, once it listens, and one for each reload.
 
     Args:
         options: what it is started with.
@@ -84,9 +85,12 @@ async def _serve(options: EnclaveOptions, *, tasks: TaskGroup, launcher: Launche
         random=system_random,
     )
     try:
+        watch = FolderWatch(options.functions) if options.reload else None  # before they are read for the first time
         await server.start_epoch()
         listener = listen_socket(options.link)
         tasks.start_soon(server.serve, tasks, name="epochs")
+        if watch is not None:
+            tasks.start_soon(keep_reloading, server, watch, _print_event, name="reload")
         _print_ready(options, device.name, server)
         await serve_links(listener, server.make_link)
     finally:
@@ -96,17 +100,19 @@ async def _serve(options: EnclaveOptions, *, tasks: TaskGroup, launcher: Launche
 
 
 def _print_ready(options: EnclaveOptions, device: str, server: EnclaveServer) -> None:
-    bundle = server.epoch.keys.bundle
-    ready = {
-        "event": "ready",
-        "runtime_id": options.runtime_id,
-        "namespace": options.namespace,
-        "device": device,
-        "functions": [
-            {"name": each.name, "digest": each.digest, "isolation": each.isolation} for each in bundle.functions
-        ],
-    }
-    sys.stdout.write(json.dumps(ready) + "\n")
+    _print_event(
+        {
+            "event": "ready",
+            "runtime_id": options.runtime_id,
+            "namespace": options.namespace,
+            "device": device,
+            "functions": server.served(),
+        }
+    )
+
+
+def _print_event(event: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
 

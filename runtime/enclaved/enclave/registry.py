@@ -18,6 +18,8 @@ from enclaved.wire.limits import MAX_FUNCTIONS
 
 __all__ = ["RegisteredFunction", "Registry", "load_function", "load_registry"]
 
+_MAX_MODULE = 16 << 20  # it is compiled at the start, and that takes about 0.2 s for each MiB
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredFunction:
@@ -69,6 +71,11 @@ class Registry:
 
     functions: dict[str, RegisteredFunction]
     listed_callers: frozenset[bytes]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The functions' digests, by name."""
+        return {name: function.digest for name, function in self.functions.items()}
 
     @classmethod
     def of(cls, functions: list[RegisteredFunction]) -> Registry:
@@ -135,14 +142,36 @@ def load_function(folder: Path) -> RegisteredFunction:
 
 
 def _check_files(manifest: Manifest, snapshot: FolderSnapshot, folder: Path) -> None:
-    module = manifest.entrypoint.partition(":")[0].replace(".", "/")
-    if f"{module}.py" not in snapshot.files and f"{module}/__init__.py" not in snapshot.files:
-        raise ConfigurationError(
-            f"{folder / MANIFEST_NAME}: entrypoint", f"there is no {module}.py", remedy="Name a module of the folder."
-        )
+    match manifest.engine:
+        case "wasm":
+            _check_module(manifest, snapshot, folder)
+        case _:
+            _check_entrypoint(manifest, snapshot, folder)
     sample = manifest.sample
     for name in (sample.input, sample.output) if sample else ():
         if name is not None and name not in snapshot.files:
             raise ConfigurationError(
                 f"{folder / MANIFEST_NAME}: sample", f"there is no {name[:80]}", remedy="Name a file of the folder."
             )
+
+
+def _check_entrypoint(manifest: Manifest, snapshot: FolderSnapshot, folder: Path) -> None:
+    module = manifest.entrypoint.partition(":")[0].replace(".", "/")
+    if f"{module}.py" not in snapshot.files and f"{module}/__init__.py" not in snapshot.files:
+        raise ConfigurationError(
+            f"{folder / MANIFEST_NAME}: entrypoint", f"there is no {module}.py", remedy="Name a module of the folder."
+        )
+
+
+def _check_module(manifest: Manifest, snapshot: FolderSnapshot, folder: Path) -> None:
+    """Check that the module is there; what is in it is for its sandbox to read, not for this process."""
+    module = snapshot.files.get(manifest.entrypoint)
+    where = f"{folder / MANIFEST_NAME}: module"
+    if module is None:
+        raise ConfigurationError(
+            where, f"there is no {manifest.entrypoint[:80]}", remedy="Name a .wasm file of the folder, and build it."
+        )
+    if len(module) > _MAX_MODULE:
+        raise ConfigurationError(
+            where, f"more than {_MAX_MODULE >> 20} MiB", remedy="Build it without debug information (-Wl,--strip-all)."
+        )

@@ -88,6 +88,13 @@ class EnclaveServer:
         """The epoch that is announced."""
         return self._core.epoch
 
+    def served(self) -> list[dict[str, str]]:
+        """Return the functions of the epoch that is announced: name, digest and isolation."""
+        return [
+            {"name": each.name, "digest": each.digest, "isolation": each.isolation}
+            for each in self._core.epoch.keys.bundle.functions
+        ]
+
     def make_link(self) -> Link:
         """Return the protocol for a gateway that connects."""
         return Link(made=self._connected, receive=self._receive, lost=self._disconnected)
@@ -105,6 +112,24 @@ class EnclaveServer:
         async with self._epoch_lock:
             registry = load_registry(self._options.functions)
             await self._start_epoch(registry)
+
+    async def reload(self) -> bool:
+        """Begin an epoch with the functions as they are now, where they differ from those that run.
+
+        Returns:
+            Whether there is a new epoch.
+
+        Raises:
+            ConfigurationError: a function is wrong; whatever ran before goes on.
+            SandboxError: a sandbox cannot be built; the same.
+            DeviceError: there is no evidence to be had; the same.
+        """
+        async with self._epoch_lock:
+            registry = await anyio.to_thread.run_sync(load_registry, self._options.functions)
+            if registry.digests == self._core.epoch.registry.digests:
+                return False
+            await self._start_epoch(registry, must_load=True)
+        return True
 
     async def serve(self, tasks: TaskGroup) -> None:
         """Keep epochs fresh and functions running; to be cancelled by its parent.
@@ -133,11 +158,12 @@ class EnclaveServer:
                 _LOG.warning("epoch not renewed: reason=%s", type(error).__name__)
         if any(epoch.is_over() for epoch in self._core.epochs[:-1]):
             self._core.end_epochs()
+        if self._dispatcher.surplus(epoch.registry for epoch in self._core.epochs):
             async with self._epoch_lock:  # not while the functions of an epoch to come are being started
                 await self._dispatcher.keep_only([epoch.registry for epoch in self._core.epochs])
 
-    async def _start_epoch(self, registry: Registry) -> None:
-        entries = await self._dispatcher.start(registry)
+    async def _start_epoch(self, registry: Registry, *, must_load: bool = False) -> None:
+        entries = await self._dispatcher.start(registry, must_load=must_load)
         keys = make_keys(
             self._identity,
             epoch=self._epochs_made + 1,

@@ -13,12 +13,13 @@ from typing import Final, NamedTuple
 
 from enclaved.errors import ProtocolError
 
-__all__ = ["ERROR_BYTES", "Answer", "AnswerReader", "NoAnswerError", "OutputTooLargeError", "Status"]
+__all__ = ["ANSWER_HEADER", "ERROR_BYTES", "Answer", "AnswerReader", "NoAnswerError", "OutputTooLargeError", "Status"]
 
 ERROR_BYTES: Final = 8 * 1024
 """The longest text of a failure."""
 
-_HEADER: Final = struct.Struct(">BI")
+ANSWER_HEADER: Final = struct.Struct(">BI")
+"""Precedes the body: the status and the length."""
 
 
 class OutputTooLargeError(ProtocolError):
@@ -35,6 +36,8 @@ class Status(IntEnum):
     OK = 0
     FAILED = 1
     MEMORY = 2
+    TIME = 3
+    TOO_LARGE = 4
 
 
 class Answer(NamedTuple):
@@ -45,7 +48,7 @@ class Answer(NamedTuple):
 
     def encode(self) -> bytes:
         """Return the answer as it is sent: in one piece, so that its reader wakes up once."""
-        return _HEADER.pack(self.status, len(self.body)) + self.body
+        return ANSWER_HEADER.pack(self.status, len(self.body)) + self.body
 
 
 class AnswerReader:
@@ -59,7 +62,7 @@ class AnswerReader:
         self._output_bytes = output_bytes
         self._data = bytearray()
         self._status: Status | None = None
-        self._end = _HEADER.size
+        self._end = ANSWER_HEADER.size
 
     def feed(self, data: bytes) -> None:
         """Take what came next on the stream.
@@ -69,28 +72,33 @@ class AnswerReader:
             ProtocolError: the status is unknown, or bytes follow the answer's end.
         """
         self._data += data
-        if self._status is None and len(self._data) >= _HEADER.size:
+        if self._status is None and len(self._data) >= ANSWER_HEADER.size:
             self._read_header()
         if self._status is not None and len(self._data) > self._end:
             raise ProtocolError("answer", "more bytes than it said")
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the answer has come to its end, while its stream may go on."""
+        return self._status is not None and len(self._data) == self._end
+
     def finish(self) -> Answer:
-        """Return the answer, now that the stream has ended.
+        """Return the answer, now that nothing more of it comes.
 
         Raises:
             NoAnswerError: it ended too early.
         """
-        if self._status is None or len(self._data) != self._end:
+        if self._status is None or not self.is_whole:
             raise NoAnswerError("answer", "it ends too early")
-        return Answer(self._status, bytes(memoryview(self._data)[_HEADER.size :]))
+        return Answer(self._status, bytes(memoryview(self._data)[ANSWER_HEADER.size :]))
 
     def _read_header(self) -> None:
-        status, length = _HEADER.unpack_from(self._data)
-        if status not in (Status.OK, Status.FAILED, Status.MEMORY):
+        status, length = ANSWER_HEADER.unpack_from(self._data)
+        if status not in tuple(Status):
             raise ProtocolError("answer", "its status is unknown")
         self._status = Status(status)
         if self._status is not Status.OK and length > ERROR_BYTES:
             raise ProtocolError("answer", "its error text is too long")
         if length > self._output_bytes and self._status is Status.OK:
             raise OutputTooLargeError("answer", f"its output is longer than {self._output_bytes} bytes")
-        self._end = _HEADER.size + length
+        self._end = ANSWER_HEADER.size + length

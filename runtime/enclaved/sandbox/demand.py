@@ -21,12 +21,15 @@ _REMEDIES: Final[Mapping[IsolationLevel, str]] = {
 }
 
 
-def choose_level(findings: Sequence[Finding], *, demanded: IsolationLevel | None) -> IsolationLevel | None:
-    """Return the best level that was reached, or None: then no Python function may run.
+def choose_level(
+    findings: Sequence[Finding], *, demanded: IsolationLevel | None, without: IsolationLevel | None = None
+) -> IsolationLevel | None:
+    """Return the best level that was reached, or None: then no function may run.
 
     Args:
         findings: what came of trying the levels, the best first.
         demanded: the least that will do.
+        without: the level of an engine whose functions need no sandbox, where none can be built.
 
     Raises:
         ConfigurationError: that one was not reached.
@@ -34,10 +37,10 @@ def choose_level(findings: Sequence[Finding], *, demanded: IsolationLevel | None
     """
     if not findings:
         raise SandboxError("the launcher has not yet told what this machine gives")
-    reached = next((finding.level for finding in findings if not finding.problem), None)
+    reached = next((finding.level for finding in findings if not finding.problem), without)
     if demanded is not None:
-        order = list(LEVELS)
-        enough = order[: order.index(demanded) + 1] if demanded in LEVELS else []
+        order = [*LEVELS, *([without] if without else [])]
+        enough = order[: order.index(demanded) + 1] if demanded in order else []
         if reached not in enough:
             raise ConfigurationError(
                 "isolation", f"{demanded} is demanded and not reached: {explain(findings)}", remedy=remedy(demanded)

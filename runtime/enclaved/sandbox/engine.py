@@ -34,7 +34,7 @@ class Function:
     Attributes:
         name: its name, the key for `run` and `stop`.
         folder: its absolute folder; nothing outside it is its code.
-        entrypoint: module and callable, such as ``"handler:handle"``.
+        entrypoint: what runs, in its engine's words: ``"handler:handle"``, or ``"function.wasm"``.
         preload: libraries, by import name, that are loaded before any code of the function.
         limits: what one invocation may use.
     """
@@ -59,12 +59,27 @@ class Engine(Protocol):
         """Return the level that its functions have; as a string it is the wire's word."""
         ...
 
+    @property
+    def parallel(self) -> int:
+        """Return how many invocations of one function it runs at once."""
+        ...
+
     async def start(self, function: Function) -> None:
         """Make a function ready to be run.
 
         Raises:
             ConfigurationError: the function cannot be run as it is described.
             SandboxError: its sandbox cannot be built.
+        """
+        ...
+
+    async def check(self, name: str) -> None:
+        """See whether a started function's code can be loaded, without giving it an input.
+
+        Raises:
+            ConfigurationError: it cannot; the error says why, in words of the function's own.
+            FunctionUnknownError: no function of that name is started.
+            SandboxError: no process was ready in time, or the sandbox failed.
         """
         ...
 

@@ -14,6 +14,7 @@ from enclaved.sandbox.isolation import IsolationLevel
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.limits import PoolSize
 from enclaved.sandbox.python_engine import PythonEngine
+from enclaved.sandbox.wasm_engine import WasmEngine
 
 __all__ = ["ENGINES", "EngineFactory", "open_engine"]
 
@@ -34,7 +35,7 @@ class EngineFactory(Protocol):
         ...
 
 
-ENGINES: Final[Mapping[str, EngineFactory]] = {"python": PythonEngine}
+ENGINES: Final[Mapping[str, EngineFactory]] = {"python": PythonEngine, "wasm": WasmEngine}
 """Every engine by the name that manifests use."""
 
 

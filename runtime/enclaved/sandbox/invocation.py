@@ -40,13 +40,17 @@ class Invoker:
         assignment: what its processes were told about it.
         pool: its processes.
         clock: measures how long it ran.
+        grace_s: how much later than its time limit a worker is killed that should have ended the invocation itself.
     """
 
-    def __init__(self, function: Function, *, assignment: Assignment, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self, function: Function, *, assignment: Assignment, pool: Pool, clock: Clock, grace_s: float = 0.0
+    ) -> None:
         self._function = function
         self._assignment = assignment
         self._pool = pool
         self._clock = clock
+        self._deadline_s = function.limits.time_ms / 1000 + grace_s
 
     async def invoke(self, payload: bytes, *, timeout_s: float) -> Execution:
         """Run one invocation to its end.
@@ -79,7 +83,32 @@ class Invoker:
                     raise
                 has_been_lost = True
             finally:
-                worker.dismiss()
+                self._pool.give_back(worker)
+
+    async def why_not_loaded(self, *, timeout_s: float) -> str | None:
+        """Return why the function's code cannot be loaded, in its own words, or None where it can.
+
+        No input is given to code that has loaded; what has not is asked why.
+
+        Args:
+            timeout_s: how long it may wait for a worker.
+
+        Raises:
+            OverloadedError: no worker was free in time.
+            SandboxError: the sandbox failed, or the function was stopped.
+        """
+        worker = await self._take(anyio.current_time() + timeout_s)
+        try:
+            if worker.condition() is Condition.LOADED and not worker.has_failed_to_load:
+                return None
+            _, text = await self._judge(worker, b"")
+            return text.decode(errors="replace")
+        except InputUnreadError:
+            await worker.end()
+            _, text = self._explain_death(worker)
+            return text.decode(errors="replace")
+        finally:
+            self._pool.give_back(worker)
 
     async def _take(self, start_by: float) -> Worker:
         try:
@@ -111,7 +140,7 @@ class Invoker:
     async def _exchange(self, worker: Worker, payload: bytes) -> tuple[Outcome, bytes]:
         limits = self._function.limits
         try:
-            with anyio.fail_after(limits.time_ms / 1000):
+            with anyio.fail_after(self._deadline_s):
                 answer = await worker.exchange(payload, output_bytes=limits.output_bytes)
         except TimeoutError:
             await worker.end()

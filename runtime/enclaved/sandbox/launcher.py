@@ -24,7 +24,7 @@ from enclaved.sandbox.readable import installation
 
 __all__ = ["main"]
 
-_PROGRAMS: Final = {"python": "enclaved.sandbox.zygote"}
+_PROGRAMS: Final = {"python": "enclaved.sandbox.zygote", "wasm": "enclaved.sandbox.wasm_zygote"}
 """What is started for each engine."""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from enclaved.sandbox.isolation import IsolationLevel
 
-__all__ = ["LEVELS", "Layer", "level_of"]
+__all__ = ["BELOW_WASM", "LEVELS", "Layer", "level_of"]
 
 
 class Layer(StrEnum):
@@ -33,7 +33,10 @@ LEVELS: Final[Mapping[IsolationLevel, frozenset[Layer]]] = {
     IsolationLevel.FULL: frozenset(Layer),
     IsolationLevel.RESTRICTED: _RESTRICTED,
 }
-"""What each level of the python engine is made of, the best first."""
+"""What each level of a sandbox is made of, the best first."""
+
+BELOW_WASM: Final = frozenset({Layer.PRIVILEGES, Layer.UNREADABLE, Layer.LIMITS})
+"""What every Linux gives: no sandbox, so no level, and still of use below WebAssembly, which is one."""
 
 
 def level_of(layers: Iterable[Layer]) -> IsolationLevel | None:

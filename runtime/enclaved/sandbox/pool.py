@@ -1,6 +1,7 @@
 """The processes of one function: a zygote, its spares, and those that run.
 
-A spare is taken once and never returned. Every process counts against the pool's
+A spare is taken for one invocation, and is on offer again only if it is of the kind
+that serves several. Every process counts against the pool's
 size until its zygote has reported that nothing of it is left. When the zygote
 dies, its spares go with it, and whoever waits goes on waiting for the next one's.
 """
@@ -20,6 +21,7 @@ from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.launcher_link import LauncherLink
 from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.limits import PoolSize
+from enclaved.sandbox.refusal import read_refusal
 from enclaved.sandbox.worker import Condition, Worker
 
 __all__ = ["Pool"]
@@ -41,16 +43,25 @@ class Pool:
         launcher: starts the zygotes.
         size: how many processes there may be.
         layers: those that the zygote must prove, as it names them.
+        kind: what its workers are.
     """
 
     def __init__(
-        self, name: str, assignment: bytes, *, launcher: LauncherLink, size: PoolSize, layers: frozenset[Layer]
+        self,
+        name: str,
+        assignment: bytes,
+        *,
+        launcher: LauncherLink,
+        size: PoolSize,
+        layers: frozenset[Layer],
+        kind: type[Worker] = Worker,
     ) -> None:
         self._name = name
         self._assignment = assignment
         self._launcher = launcher
         self._size = size
         self._proof = ",".join(sorted(layers))
+        self._kind = kind
         self._offer, self._offered = anyio.create_memory_object_stream[Worker](size.spares)
         self._count_anew()
         self._waiting = 0
@@ -62,6 +73,7 @@ class Pool:
         """Keep a zygote and its spares until `stop`; reports started when the first zygote is ready.
 
         Raises:
+            ConfigurationError: the function cannot be run as it is written.
             SandboxError: the first zygote does not start, or a dead one cannot be buried.
         """
         pause = _FIRST_PAUSE_S
@@ -78,7 +90,7 @@ class Pool:
             while not self._stopping.is_set():
                 problem = await self._live(report_ready)
                 if not has_started:
-                    raise SandboxError(f"function {self._name}: its zygote does not start: {problem}")
+                    raise read_refusal(problem, function=self._name)
                 with anyio.move_on_after(pause):
                     await self._stopping.wait()
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -94,14 +106,28 @@ class Pool:
             OverloadedError: too many wait already.
             SandboxError: the function was stopped.
         """
+        while True:
+            try:
+                worker = self._offered.receive_nowait()
+            except anyio.WouldBlock:
+                worker = await self._wait()
+            except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
+                raise SandboxError(f"function {self._name} was stopped") from error
+            self._spares.release()
+            if not worker.has_died_idle():
+                return worker
+            worker.dismiss()
+
+    def give_back(self, worker: Worker) -> None:
+        """Take a worker back after its invocation: onto the offer if it can serve another, else it ends."""
         try:
-            worker = self._offered.receive_nowait()
-        except anyio.WouldBlock:
-            worker = await self._wait()
-        except (anyio.EndOfStream, anyio.ClosedResourceError) as error:
-            raise SandboxError(f"function {self._name} was stopped") from error
-        self._spares.release()
-        return worker
+            if not worker.may_serve_again() or self._link is None or self._link.is_over:
+                worker.dismiss()
+                return
+            self._spares.acquire_nowait()
+            self._offer.send_nowait(worker)
+        except (anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            worker.dismiss()  # the pool has as many spares as it wants, or has been stopped
 
     async def stop(self) -> None:
         """End every process of the function and wait until none is left."""
@@ -155,11 +181,11 @@ class Pool:
             return
         report_ready()
         while True:
+            await self._processes.acquire()
             await self._spares.acquire()
             if self._offered.statistics().current_buffer_used:
                 await anyio.sleep(_BREATH_S)
-            await self._processes.acquire()
-            worker = Worker.spawn(link)
+            worker = self._kind.spawn(link)
             attendants.start_soon(worker.log.drain, name=f"log of {self._name}")
             attendants.start_soon(self._attend, worker, link, zygote, name=f"worker of {self._name}")
 

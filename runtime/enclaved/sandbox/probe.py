@@ -53,6 +53,8 @@ def _try(layers: frozenset[Layer], spawn: Spawn) -> str:
         preload=(),
         memory_bytes=64 * 1024 * 1024,
         cpu_s=60,
+        time_ms=1,
+        output_bytes=0,
         layers=layers,
         user=OWN_USERS.start if changes_users() else 0,
     )

@@ -22,5 +22,5 @@ _PACKAGE: Final = __file__.removesuffix("/sandbox/readable.py")
 def installation() -> tuple[str, ...]:
     """Return the absolute paths of the interpreter, its packages and its libraries."""
     interpreter = (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))
-    ours = (f"{_PACKAGE}/__init__.py", f"{_PACKAGE}/errors.py", f"{_PACKAGE}/sandbox")
+    ours = (f"{_PACKAGE}/__init__.py", f"{_PACKAGE}/clock.py", f"{_PACKAGE}/errors.py", f"{_PACKAGE}/sandbox")
     return tuple(dict.fromkeys((*interpreter, *_LIBRARIES, _ZONES, *ours)))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from enclaved.sandbox.answer import Answer, Status
 from enclaved.sandbox.assignment import Assignment
-from enclaved.sandbox.channel import INPUT_LENGTH, LOADED
+from enclaved.sandbox.channel import INPUT_LENGTH, LOADED, NOT_LOADED
 from enclaved.sandbox.entrypoint import load
 from enclaved.sandbox.failure import failure
 
@@ -21,19 +21,19 @@ __all__ = ["serve"]
 
 def serve(channel: socket.socket, assignment: Assignment) -> None:
     """Load the function, read one input from `channel` and write one answer to it."""
-    answer = _load(assignment)
-    channel.sendall(LOADED)
+    answer, mark = _load(assignment)
+    channel.sendall(mark)
     (length,) = INPUT_LENGTH.unpack(_read(channel, INPUT_LENGTH.size))
     channel.sendall(answer(_read(channel, length)).encode())
 
 
-def _load(assignment: Assignment) -> Callable[[bytes], Answer]:
-    """Return what answers an input: the function, or the reason why it could not be loaded."""
+def _load(assignment: Assignment) -> tuple[Callable[[bytes], Answer], bytes]:
+    """Return what answers an input, the function or the reason why it could not be loaded, and which it is."""
     try:
         handle = load(assignment.folder, assignment.entrypoint)
     except BaseException as error:  # noqa: BLE001 - it is the function's code that raises
         not_loaded = failure(error, folder=assignment.folder)
-        return lambda _: not_loaded
+        return lambda _: not_loaded, NOT_LOADED
 
     def answer(payload: bytes) -> Answer:
         try:
@@ -41,7 +41,7 @@ def _load(assignment: Assignment) -> Callable[[bytes], Answer]:
         except BaseException as error:  # noqa: BLE001 - it is the function's code that raises
             return failure(error, folder=assignment.folder)
 
-    return answer
+    return answer, LOADED
 
 
 def _as_answer(result: object) -> Answer:

@@ -20,7 +20,11 @@ def from_answer(answer: Answer) -> tuple[Outcome, bytes]:
         case Status.FAILED:
             return Outcome.FUNCTION_FAILED, answer.body
         case Status.MEMORY:
-            return Outcome.MEMORY_LIMIT, b"used more memory than it may"
+            return Outcome.MEMORY_LIMIT, answer.body or b"used more memory than it may"
+        case Status.TIME:
+            return Outcome.TIME_LIMIT, answer.body
+        case Status.TOO_LARGE:
+            return Outcome.OUTPUT_TOO_LARGE, answer.body
 
 
 def from_ending(ending: Ending, assignment: Assignment) -> tuple[Outcome, bytes]:

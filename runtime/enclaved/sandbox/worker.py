@@ -1,4 +1,4 @@
-"""A worker: the process of one invocation, as the enclave has it.
+"""A worker: the process that serves invocations, as the enclave has it.
 
 Input and answer pass through a socket pair that the enclave made for this worker
 alone, so neither launcher nor zygote sees them. Everything that comes out of it is
@@ -17,7 +17,7 @@ import anyio
 
 from enclaved.errors import SandboxError
 from enclaved.sandbox.answer import Answer, AnswerReader
-from enclaved.sandbox.channel import CONFINED, INPUT_LENGTH, LOADED
+from enclaved.sandbox.channel import CONFINED, INPUT_LENGTH, LOADED, NOT_LOADED
 from enclaved.sandbox.keeper_link import Child, KeeperLink
 from enclaved.sandbox.limits import LOAD_TIME_S
 from enclaved.sandbox.log_reader import LogReader
@@ -27,7 +27,7 @@ __all__ = ["Condition", "InputUnreadError", "Worker"]
 _BURIAL_S: Final = 2.0  # a zygote that needs longer to bury a killed worker is killed itself
 
 _CHUNK: Final = 256 * 1024
-_MARKS: Final = CONFINED + LOADED
+_MARKS: Final = (CONFINED + LOADED, CONFINED + NOT_LOADED)
 
 
 class Condition(Enum):
@@ -45,7 +45,7 @@ class InputUnreadError(SandboxError):
 
 
 class Worker:
-    """One process, for one invocation.
+    """One process, for one invocation; `warm_worker.py` has the kind that serves several.
 
     Args:
         child: the process, as its zygote's link knows it.
@@ -85,17 +85,27 @@ class Worker:
         """Return whether it has locked itself down, which it does before any code of the function runs."""
         return self._marks.startswith(CONFINED)
 
+    @property
+    def has_loaded(self) -> bool:
+        """Return whether it has said that it waits for an input."""
+        return self._marks in _MARKS
+
+    @property
+    def has_failed_to_load(self) -> bool:
+        """Return whether it has said that the function's module cannot be executed."""
+        return self._marks.endswith(NOT_LOADED)
+
     async def load(self) -> None:
         """Wait until the function's module is executed, or it is clear that it will not be."""
         self._condition = Condition.TOO_SLOW
         with anyio.move_on_after(LOAD_TIME_S):
-            while self._marks != _MARKS:
-                part = await self._receive(len(_MARKS) - len(self._marks))
+            while not self.has_loaded:
+                part = await self._receive(len(_MARKS[0]) - len(self._marks))
                 self._marks += part
                 if not part:
                     self._condition = Condition.DEAD
                     return
-                if not _MARKS.startswith(self._marks):
+                if not any(marks.startswith(self._marks) for marks in _MARKS):
                     self._condition = Condition.DISOBEDIENT
                     return
             self._condition = Condition.LOADED
@@ -124,12 +134,20 @@ class Worker:
         reader = AnswerReader(output_bytes=output_bytes)
         try:
             await self._send(INPUT_LENGTH.pack(len(payload)), payload)
-            while part := await self._receive(_CHUNK):
+            while not self._is_over(reader) and (part := await self._receive(_CHUNK)):
                 reader.feed(part)
         except (BrokenPipeError, ConnectionResetError) as error:
             # Linux says so, and does not just end the stream, when what we wrote was not read to its end.
             raise InputUnreadError("a worker died before it had read its input") from error
         return reader.finish()
+
+    def has_died_idle(self) -> bool:
+        """Return whether it is dead through no deed of the function's, so that another is to be taken."""
+        return False  # one that serves a single invocation has run the function's module by now
+
+    def may_serve_again(self) -> bool:
+        """Return whether it can be given another input, now that it has answered one."""
+        return False
 
     @property
     def is_lost(self) -> bool:
@@ -152,6 +170,10 @@ class Worker:
             anyio.notify_closing(self._channel)
             self._channel.close()
         self.dismissed.set()
+
+    def _is_over(self, reader: AnswerReader) -> bool:
+        """Return whether no more is to be read: not before the end, which shows that nothing follows."""
+        return False
 
     async def _send(self, *parts: bytes) -> None:
         buffers = [memoryview(part) for part in parts if part]

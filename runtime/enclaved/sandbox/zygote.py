@@ -1,9 +1,10 @@
 """A zygote: an interpreter from which the workers of one function are forked.
 
-It imports the libraries that the function's manifest names, never the function's
-own module: a module that starts a thread when it is imported would sit in every
-later worker and read the next caller's input. That module is executed in the
-worker, after the fork, and dies with it.
+For Python it imports the libraries that the function's manifest names, never the
+function's own module: a module that starts a thread when it is imported would sit in
+every later worker and read the next caller's input. That module is executed in the
+worker, after the fork, and dies with it. What other engines prepare is theirs; how a
+zygote and its workers are locked down is the same for all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from typing import Final
 
@@ -28,21 +30,34 @@ from enclaved.sandbox.layers import Layer
 from enclaved.sandbox.lockdown import Confinement, assemble_filters, become, confine_worker, confine_zygote
 from enclaved.sandbox.proof import prove_surroundings, prove_worker, prove_zygote
 from enclaved.sandbox.readable import installation
+from enclaved.sandbox.refusal import refusal_text
 from enclaved.sandbox.runner import serve
 
-__all__ = ["main"]
+__all__ = ["Serve", "keep_workers", "main"]
 
-_THREAD_STACK: Final = (
-    2 * 1024 * 1024
-)  # the usual 8 MiB each would use up a function's address space with a few threads
+Serve = Callable[[socket.socket], None]
+"""What a worker does with its channel until it ends."""
+
+# The usual 8 MiB of each thread would use up a function's address space with a few of them.
+_THREAD_STACK: Final = 2 * 1024 * 1024
 _BROKEN: Final = 70  # EX_SOFTWARE: a worker ended outside the function's code
 
 
 def main(parent: int) -> None:
-    """Prepare, then fork workers until the enclave closes the control socket.
+    """Fork workers that run one Python function, until the enclave closes the control socket.
 
     Args:
         parent: the process that this one must not outlive.
+    """
+    keep_workers(parent, prepare=_load_libraries)
+
+
+def keep_workers(parent: int, *, prepare: Callable[[Assignment], Serve]) -> None:
+    """Prepare, lock down, then fork workers until the enclave closes the control socket.
+
+    Args:
+        parent: the launcher's process id.
+        prepare: loads what the workers need before the lock-down, and returns what each of them does.
     """
     die_with_parent(parent)
     control = take_control_socket()
@@ -51,30 +66,40 @@ def main(parent: int) -> None:
         return
     try:
         assignment = Assignment.decode(received[0].body)
-        confinement = _prepare(assignment, parent)
+        _take_place(assignment, parent)
+        serve_channel = prepare(assignment)
+        confinement = _lock_down(assignment)
     except Exception as error:  # noqa: BLE001 - a library may raise anything; its text is for whoever operates
-        text = f"{type(error).__name__}: {error}"
-        send(control, Message(Kind.FAILED, body=text.encode(errors="replace")[:4096]))
+        send(control, Message(Kind.FAILED, body=refusal_text(error)))
         return
 
     def start(_: bytes, descriptors: list[int]) -> int:
-        return os.fork() or _become_worker(control, descriptors, assignment, confinement)
+        return os.fork() or _become_worker(control, descriptors, serve_channel, confinement)
 
     send(control, Message(Kind.READY, body=",".join(sorted(assignment.layers)).encode()))
     Keeper(control, start=start).run()
 
 
-def _prepare(assignment: Assignment, parent: int) -> Confinement:
-    """Load the libraries, then lock down and prove it; return what each worker is confined to."""
+def _load_libraries(assignment: Assignment) -> Serve:
+    """Load what the manifest names; return how a worker runs the function."""
+    for library in assignment.preload:
+        import_module(library)
+    faulthandler.enable(all_threads=False)  # after a crash in C, a worker's log says where in Python it was
+    return lambda channel: serve(channel, assignment)
+
+
+def _take_place(assignment: Assignment, parent: int) -> None:
+    """Become the function's own user, and prove the surroundings, before anything of the function is loaded."""
     if assignment.user and Layer.OWN_USER in assignment.layers:
         become(assignment.user)
         die_with_parent(parent)
     adopt_orphans()
     prove_surroundings(assignment.layers, user=assignment.user)
-    for library in assignment.preload:
-        import_module(library)
+
+
+def _lock_down(assignment: Assignment) -> Confinement:
+    """Give up what no worker may have, and prove it; return what each worker is confined to."""
     threading.stack_size(_THREAD_STACK)
-    faulthandler.enable(all_threads=False)  # after a crash in C, a worker's log says where in Python it was
     filters = assemble_filters()
     confinement = Confinement(
         layers=assignment.layers,
@@ -115,9 +140,9 @@ def _try_worker(confinement: Confinement) -> None:
 
 
 def _become_worker(
-    control: socket.socket, descriptors: list[int], assignment: Assignment, confinement: Confinement
+    control: socket.socket, descriptors: list[int], serve_channel: Serve, confinement: Confinement
 ) -> int:
-    """Serve one invocation and end; never return into the zygote's loop, whatever happens."""
+    """Serve and end; never return into the zygote's loop, whatever happens."""
     try:
         channel, log = descriptors
         os.dup2(log, 1)
@@ -129,7 +154,7 @@ def _become_worker(
         _reseed()
         with socket.socket(fileno=CHANNEL) as connection:
             connection.sendall(CONFINED)
-            serve(connection, assignment)
+            serve_channel(connection)
         os._exit(0)
     finally:
         os._exit(_BROKEN)
