@@ -141,8 +141,7 @@ def _print(done: list[_Done]) -> None:
     print_verdict(output_console, verdict_of(done[0].result), title="the first of the verdicts")
     table = Table("function", "in", "sealed", "output", "", "ms", box=None, pad_edge=False)
     for each in done:
-        text = each.output.decode("utf-8", "replace").split("\n", 1)[0]
-        shown = f"{text[:_SHOWN]}…" if len(text) > _SHOWN or len(text) < len(each.output) - 1 else text
+        shown = _shown(each.output)
         mark = "[green]✓ as expected[/]" if each.output == each.function.expected else "[red]✗ not as expected[/]"
         table.add_row(
             each.function.name,
@@ -159,3 +158,12 @@ def _print(done: list[_Done]) -> None:
     )
     if done[0].result.attestation.claims.simulated:
         output_console.print("[bold black on yellow] SIMULATED [/] evidence: it proves nothing about this machine.")
+
+
+def _shown(output: bytes) -> str:
+    """Return the beginning of an output that is text, and what a terminal can show of any other: its size."""
+    line = output.decode("utf-8", "replace").split("\n", 1)[0]
+    if not line.isprintable():
+        return f"{len(output)} bytes, not text"
+    cut = line[:_SHOWN]
+    return cut if len(output) - len(cut.encode()) <= 1 else f"{cut}…"
