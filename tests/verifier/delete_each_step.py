@@ -129,10 +129,11 @@ def _goes_unnoticed(step: Step, tree: Path, tests: list[str]) -> bool:
 
 
 def _own_tests(path: Path, tree: Path, tests: list[str]) -> list[str]:
-    """Return the tests of a file's own folder: those of the same name below, or else those that lie on top."""
+    """Return the tests of a file's own folder: those of its name, the nearest first, or those on top."""
     below = [str(folder) for each in tests if (tree / (folder := Path(each) / path.parent.name)).is_dir()]
     named = [str(file) for each in tests for file in (tree / each).glob(f"test_*{path.parent.name}*.py")]
-    return below or named or [str(file) for each in tests for file in sorted((tree / each).glob("test_*.py"))]
+    nearest = [str(file) for folder in below for file in sorted((tree / folder).glob("test_*verify*.py"))]
+    return nearest + below or named or [str(file) for each in tests for file in sorted((tree / each).glob("test_*.py"))]
 
 
 def _copy(temporary: Path) -> Path:
